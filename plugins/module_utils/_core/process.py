@@ -62,7 +62,10 @@ def environment(user: str | None, extra: t.Mapping[str, str] | None = None) -> d
     """
     account = pwd.getpwnam(user) if user else pwd.getpwuid(os.geteuid())
     found = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    found.update(HOME=account.pw_dir, USER=account.pw_name, LOGNAME=account.pw_name, PATH=os.environ.get("PATH", _DEFAULT_PATH))
+    # Our own search path may lead through folders that another user can't enter.
+    ours = account.pw_uid == os.geteuid()
+    path = os.environ.get("PATH", _DEFAULT_PATH) if ours else f"{account.pw_dir}/.local/bin:{_DEFAULT_PATH}"
+    found.update(HOME=account.pw_dir, USER=account.pw_name, LOGNAME=account.pw_name, PATH=path)
     found.setdefault("LANG", "C.UTF-8")
     found.update(extra or {})
     return found

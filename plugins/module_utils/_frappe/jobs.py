@@ -1,0 +1,94 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The background jobs of one site: queued and running, asked with the bench's own copy of rq."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import process
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+
+# Runs in the bench's environment. A job belongs to a site by its id since Frappe 15 (`<site>||<id>` or `<site>::<id>`) and
+# by its arguments always; one whose arguments can't be read counts, since letting it run during a migration is worse.
+_PROBE = """
+import json, sys, time
+import redis
+from rq import Worker
+from rq.job import Job
+wanted = json.load(sys.stdin)
+connection = redis.from_url(wanted["url"])
+
+def belongs(job_id):
+    for mark in ("||", "::"):
+        if mark in job_id:
+            return job_id.split(mark, 1)[0] == wanted["site"]
+    try:
+        return Job.fetch(job_id, connection=connection).kwargs.get("site") == wanted["site"]
+    except Exception:
+        return connection.exists("rq:job:" + job_id) == 1
+
+def look():
+    queued, running = [], []
+    for key in connection.smembers("rq:queues"):
+        queued += [i.decode() for i in connection.lrange(key, 0, -1) if belongs(i.decode())]
+    for worker in Worker.all(connection=connection):
+        job = worker.get_current_job_id()
+        if job and belongs(job):
+            running.append(job)
+    return queued, running
+
+begun = time.monotonic()
+first = None
+while True:
+    queued, running = look()
+    first = first if first is not None else len(queued) + len(running)
+    if not queued and not running or time.monotonic() - begun > wanted["timeout"]:
+        print(json.dumps({"queued": queued, "running": running, "drained": first - len(queued) - len(running)}))
+        break
+    time.sleep(0.2)
+"""
+
+
+class Jobs(t.NamedTuple):
+    """What is left of a site's jobs, and how many ended while we waited."""
+
+    queued: list[str]
+    running: list[str]
+    drained: int
+
+    @property
+    def idle(self) -> bool:
+        return not self.queued and not self.running
+
+
+def wait_for_jobs(bench: Bench, site: str, timeout: float) -> Jobs:
+    """Wait until no job of a site is queued or running in a bench.
+
+    Args:
+        bench: The bench whose workers run them.
+        site: The site.
+        timeout: Seconds to wait at most; 0 just looks.
+
+    Raises:
+        LockstepError: The bench's queue can't be asked (Redis down).
+    """
+    url = bench.common_config().get("redis_queue")
+    if not url:
+        raise LockstepError(f"{bench.path} names no redis_queue in common_site_config.json")
+    question = json.dumps({"url": url, "site": site, "timeout": timeout})
+    done = process.run(
+        [bench.python, "-c", _PROBE],
+        user=bench.user,
+        cwd=bench.sites_folder,
+        stdin=question,
+        timeout=timeout + 60,
+        check=False,
+    )
+    if done.rc != 0:
+        raise LockstepError(f"the job queue of {bench.path} can't be asked", hint="is its Redis up?", detail=done.tail(3))
+    return Jobs(**json.loads(done.stdout.strip().splitlines()[-1]))

@@ -1,0 +1,98 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where everything of a bench lies: releases, site data, backups, sources, sockets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,71}\Z")
+_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+
+
+def valid_name(kind: str, name: str) -> str:
+    """A name that may become a path, a host or an argument.
+
+    Raises:
+        LockstepError: It has a space, a slash, a quote, begins like an option or a hidden file, or is over 72 long.
+    """
+    if not _NAME.match(name):
+        raise LockstepError(f"{name!r} is no name for a {kind}: up to 72 letters, digits, dots, dashes, underscores")
+    return name
+
+
+class App(t.NamedTuple):
+    """An app at one commit."""
+
+    name: str
+    commit: str
+    version: str | None = None
+
+
+def app_of(item: t.Mapping[str, t.Any]) -> App:
+    """An app from a module's argument.
+
+    Raises:
+        LockstepError: Name or commit are of the wrong form.
+    """
+    commit = str(item["commit"])
+    if not _COMMIT.match(commit):
+        raise LockstepError(f"app {item['name']}: {commit!r} is no commit id of 40 hexadecimal digits")
+    return App(valid_name("app", str(item["name"])), commit, item.get("version"))
+
+
+def short_id(text: str) -> str:
+    """Eight hexadecimal digits for a text: names of folders whose paths must stay under 108 bytes."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def release_id(apps: t.Sequence[App]) -> str:
+    """The id of a release: the same apps at the same commits are the same release."""
+    return short_id(json.dumps([[app.name, app.commit] for app in apps]))
+
+
+class Layout:
+    """The folders of one bench.
+
+    Args:
+        name: The bench's name.
+        root: Where releases, data and backups lie; on the same file system as the adopted bench.
+        state_dir: Where journals and locks of the server lie, ``/var/lib/lockstep``; nginx can look into it.
+        run_dir: Where sockets lie, ``/run/lockstep``; empty after a reboot.
+    """
+
+    def __init__(self, *, name: str, root: str, state_dir: str, run_dir: str) -> None:
+        self.name = valid_name("bench", name)
+        self.root = os.path.normpath(root)
+        self.state_dir = state_dir
+        self.run_dir = run_dir
+        self.record = os.path.join(self.root, "bench.json")
+
+    def release(self, release: str) -> str:
+        return os.path.join(self.root, "releases", release)
+
+    def data(self, site: str) -> str:
+        return os.path.join(self.root, "data", valid_name("site", site))
+
+    def backups(self, site: str) -> str:
+        return os.path.join(self.root, "backups", valid_name("site", site))
+
+    def source(self, app: App) -> str:
+        """The bare repository an app is cloned from; its last part is the app's name, as bench derives it from there."""
+        return os.path.join(self.root, "sources", app.commit[:12], app.name)
+
+    def slot(self, number: int) -> str:
+        """The folder with the sockets of the release that uses a slot."""
+        return os.path.join(self.run_dir, short_id(f"{self.root}#{number}"))
+
+    def live(self, site: str) -> str:
+        """The symlink that says which release gets a site's traffic; it survives a reboot, sockets don't."""
+        return os.path.join(self.state_dir, "live", short_id(f"{self.root}:{site}"))

@@ -1,0 +1,190 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of a bench belongs to us: its releases, the slots of ports and sockets they use, the sites it was adopted with."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App, Layout
+
+#: Ports of one slot, in this order.
+PORT_NAMES = ("web", "socketio", "redis_cache", "redis_queue")
+
+#: The live release, the one before it, and the one being built: no later deployment needs a new bridge in nginx.
+SLOTS = 3
+
+
+class Release(t.NamedTuple):
+    """One installed version of a bench."""
+
+    id: str
+    path: str
+    slot: int
+    ports: dict[str, int]
+    apps: list[App]
+    adopted: bool
+    ready: bool
+
+    def versions(self) -> dict[str, str | None]:
+        return {app.name: app.version for app in self.apps}
+
+    def commits(self) -> dict[str, str]:
+        return {app.name: app.commit for app in self.apps}
+
+
+class Record:
+    """``<root>/bench.json``, changed under one lock by the bench's unit and its sites.
+
+    Args:
+        layout: Where the bench lies.
+        first_port: Where the search for free ports begins.
+    """
+
+    def __init__(self, layout: Layout, first_port: int) -> None:
+        self._layout = layout
+        self._first_port = first_port
+
+    def exists(self) -> bool:
+        return os.path.exists(self._layout.record)
+
+    def release(self, release: str) -> Release | None:
+        """A release that is known, whether built yet or not."""
+        found = self._read()["releases"].get(release)
+        return None if found is None else _release(release, found)
+
+    def releases(self) -> list[Release]:
+        return [_release(name, found) for name, found in self._read()["releases"].items()]
+
+    def adopted(self) -> Release | None:
+        return next((release for release in self.releases() if release.adopted), None)
+
+    def slots(self) -> dict[int, dict[str, int]]:
+        """The ports of each slot; slot 0 is the adopted bench's own."""
+        return {int(number): dict(ports) for number, ports in self._read()["slots"].items()}
+
+    def sites(self) -> dict[str, dict[str, t.Any]]:
+        """The adopted sites and how nginx served them."""
+        return dict(self._read()["sites"])
+
+    def adopt(self, release: str, path: str, ports: t.Mapping[str, int], apps: t.Sequence[App]) -> None:
+        """Write down the bench that was found, and reserve the slots of the releases to come."""
+        with self._changing() as content:
+            content["slots"].setdefault("0", dict(ports))
+            taken = self._ports_of_server()
+            for number in range(1, SLOTS + 1):
+                content["slots"].setdefault(str(number), self._free_ports(taken))
+            content["releases"].setdefault(release, _entry(path, 0, apps, adopted=True, ready=True))
+
+    def add_site(self, site: str, served: t.Mapping[str, t.Any]) -> None:
+        with self._changing() as content:
+            content["sites"][site] = dict(served)
+
+    def drop_site(self, site: str) -> None:
+        with self._changing() as content:
+            content["sites"].pop(site, None)
+
+    def reserve(self, release: str, path: str, apps: t.Sequence[App]) -> Release:
+        """Give a release that is about to be built a slot.
+
+        Raises:
+            LockstepError: Every slot is in use by a release that is still kept.
+        """
+        with self._changing() as content:
+            found = content["releases"].get(release)
+            if found is None:
+                used = {int(entry["slot"]) for entry in content["releases"].values()}
+                free = [int(number) for number in content["slots"] if int(number) not in used and number != "0"]
+                if not free:
+                    raise LockstepError(
+                        f"all {SLOTS} releases that {self._layout.name} can keep are in use",
+                        hint="finish or roll back the deployment that is open on its sites",
+                    )
+                found = content["releases"][release] = _entry(path, min(free), apps, adopted=False, ready=False)
+            return _release(release, {**found, "ports": content["slots"][str(found["slot"])]})
+
+    def mark_ready(self, release: str, apps: t.Sequence[App]) -> None:
+        with self._changing() as content:
+            content["releases"][release].update(ready=True, apps=[list(app) for app in apps])
+
+    def forget(self, release: str) -> None:
+        with self._changing() as content:
+            content["releases"].pop(release, None)
+
+    def _read(self) -> dict[str, t.Any]:
+        content = dict(atomic.read_json(self._layout.record, {}))
+        for name in ("releases", "slots", "sites"):
+            content.setdefault(name, {})
+        for found in content["releases"].values():
+            found["ports"] = content["slots"].get(str(found["slot"]), {})
+        return content
+
+    @contextlib.contextmanager
+    def _changing(self) -> t.Iterator[dict[str, t.Any]]:
+        # One lock for the whole server: ports must not be given out twice to two benches.
+        with open(os.path.join(self._layout.state_dir, ".ports"), "a", encoding="utf-8") as mutex:
+            fcntl.flock(mutex, fcntl.LOCK_EX)
+            content = self._read()
+            yield content
+            for found in content["releases"].values():
+                found.pop("ports", None)
+            atomic.write_json(self._layout.record, content, mode=0o644)
+            self._register()
+
+    def _register(self) -> None:
+        path = os.path.join(self._layout.state_dir, "benches.json")
+        known = atomic.read_json(path, [])
+        if self._layout.record not in known:
+            atomic.write_json(path, [*known, self._layout.record], mode=0o644)
+
+    def _ports_of_server(self) -> set[int]:
+        taken: set[int] = set()
+        for record in atomic.read_json(os.path.join(self._layout.state_dir, "benches.json"), []):
+            for ports in atomic.read_json(record, {}).get("slots", {}).values():
+                taken.update(ports.values())
+        return taken
+
+    def _free_ports(self, taken: set[int]) -> dict[str, int]:
+        found: dict[str, int] = {}
+        port = self._first_port
+        for name in PORT_NAMES:
+            while port in taken or not _is_free(port):
+                port += 1
+                if port > 65535:
+                    raise LockstepError(f"no free port from {self._first_port} on for {self._layout.name}")
+            found[name] = port
+            taken.add(port)
+        return found
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _entry(path: str, slot: int, apps: t.Sequence[App], *, adopted: bool, ready: bool) -> dict[str, t.Any]:
+    return {"path": path, "slot": slot, "apps": [list(app) for app in apps], "adopted": adopted, "ready": ready}
+
+
+def _release(release: str, found: t.Mapping[str, t.Any]) -> Release:
+    return Release(
+        id=release,
+        path=found["path"],
+        slot=int(found["slot"]),
+        ports=dict(found.get("ports", {})),
+        apps=[App(*app) for app in found["apps"]],
+        adopted=bool(found["adopted"]),
+        ready=bool(found["ready"]),
+    )

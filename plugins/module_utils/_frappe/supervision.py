@@ -1,0 +1,164 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Starting and stopping a release, by supervisor (Frappe's own way) or by systemd."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, process
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import programs as programs_of
+
+#: Workers get this long to end a job before they are killed; bench itself says up to 1560 s.
+_COMMAND_TIMEOUT = 1800.0
+
+
+class Supervision(t.Protocol):
+    """What a release needs of a process manager. A group is all processes of one release."""
+
+    def install(self, group: str, programs: t.Sequence[programs_of.Program], user: str) -> None:
+        """Make a group known; nothing is started."""
+
+    def start(self, group: str) -> None:
+        """Start it, and again at every boot."""
+
+    def stop(self, group: str) -> None:
+        """Stop it, and not again at the next boot."""
+
+    def remove(self, group: str) -> None:
+        """Stop it and forget it."""
+
+    def running(self, group: str) -> bool:
+        """Whether every process of it runs."""
+
+
+class Supervisor:
+    """supervisord, which somebody else keeps running.
+
+    Args:
+        control: The ``supervisorctl`` command with its options.
+        conf_dir: The folder whose files supervisord includes.
+    """
+
+    def __init__(self, control: t.Sequence[str], conf_dir: str) -> None:
+        self._control = list(control)
+        self._conf_dir = conf_dir
+
+    def install(self, group: str, programs: t.Sequence[programs_of.Program], user: str) -> None:
+        account = user if os.geteuid() == 0 else None
+        text = programs_of.supervisor_text(programs, group, account)
+        atomic.write_text(self._installed(group), text, mode=0o644)
+
+    def start(self, group: str) -> None:
+        if os.path.exists(self._stopped(group)):
+            os.rename(self._stopped(group), self._installed(group))
+        self._reread(group)
+        self._run("start", f"{group}:*", accepted=(0, 7))
+
+    def stop(self, group: str) -> None:
+        if os.path.exists(self._installed(group)):
+            os.rename(self._installed(group), self._stopped(group))
+        self._reread(group)
+
+    def remove(self, group: str) -> None:
+        self.stop(group)
+        if os.path.exists(self._stopped(group)):
+            os.unlink(self._stopped(group))
+
+    def running(self, group: str) -> bool:
+        lines = [line for line in self._status().splitlines() if line.startswith(f"{group}:")]
+        return bool(lines) and all(line.split()[1] == "RUNNING" for line in lines)
+
+    def start_foreign(self, groups: t.Sequence[str]) -> None:
+        """Start groups that bench configured, those of an adopted bench."""
+        for group in groups:
+            self._run("start", f"{group}:*", accepted=(0, 7))
+
+    def stop_foreign(self, groups: t.Sequence[str]) -> None:
+        for group in groups:
+            self._run("stop", f"{group}:*", accepted=(0, 7))
+
+    def _reread(self, group: str) -> None:
+        self._run("reread")
+        # Named, so that nobody else's changed group is restarted along with ours.
+        self._run("update", group)
+
+    def _run(self, *args: str, accepted: tuple[int, ...] = (0,)) -> process.Completed:
+        done = process.run([*self._control, *args], timeout=_COMMAND_TIMEOUT, check=False)
+        if done.rc not in accepted or "refused connection" in done.stdout:
+            raise LockstepError(f"supervisorctl {' '.join(args)} failed with return code {done.rc}", detail=done.tail())
+        return done
+
+    def _status(self) -> str:
+        # Its return code is 3 as soon as anything of anybody does not run.
+        return self._run("status", accepted=(0, 3)).stdout
+
+    def _installed(self, group: str) -> str:
+        return os.path.join(self._conf_dir, f"{group}.conf")
+
+    def _stopped(self, group: str) -> str:
+        return os.path.join(self._conf_dir, f"{group}.conf.stopped")
+
+
+class Systemd:
+    """systemd as PID 1.
+
+    Args:
+        unit_dir: Where units of the administrator lie.
+    """
+
+    def __init__(self, unit_dir: str = "/etc/systemd/system") -> None:
+        self._unit_dir = unit_dir
+
+    def install(self, group: str, programs: t.Sequence[programs_of.Program], user: str) -> None:
+        for name, text in programs_of.systemd_units(programs, group, user).items():
+            atomic.write_text(os.path.join(self._unit_dir, name), text, mode=0o644)
+        self._run("daemon-reload")
+
+    def start(self, group: str) -> None:
+        self._run("enable", "--now", f"{group}.target", *self._services(group))
+
+    def stop(self, group: str) -> None:
+        self._run("disable", "--now", f"{group}.target", *self._services(group))
+
+    def remove(self, group: str) -> None:
+        self.stop(group)
+        for path in glob.glob(os.path.join(self._unit_dir, f"{group}[-.]*")):
+            if not os.path.isdir(path):
+                os.unlink(path)
+        self._run("daemon-reload")
+
+    def running(self, group: str) -> bool:
+        services = self._services(group)
+        done = process.run(["systemctl", "is-active", *services], timeout=60, check=False)
+        return bool(services) and done.stdout.split() == ["active"] * len(services)
+
+    def start_foreign(self, groups: t.Sequence[str]) -> None:
+        raise LockstepError(f"the adopted bench runs under supervisor ({', '.join(groups)}), not under systemd")
+
+    stop_foreign = start_foreign
+
+    def _services(self, group: str) -> list[str]:
+        return sorted(os.path.basename(path) for path in glob.glob(os.path.join(self._unit_dir, f"{group}-*.service")))
+
+    def _run(self, *args: str) -> None:
+        process.run(["systemctl", *args], timeout=_COMMAND_TIMEOUT)
+
+
+def wait_until(probe: t.Callable[[], bool], timeout: float, what: str) -> None:
+    """Look again until something is so.
+
+    Raises:
+        LockstepError: It wasn't within ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not probe():
+        if time.monotonic() > deadline:
+            raise LockstepError(f"{what} was not so within {timeout:g} s")
+        time.sleep(0.1)
