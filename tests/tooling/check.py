@@ -1,0 +1,155 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the linters or all the tests to their end, also when one fails, and says last what failed and what was not run.
+
+``check.py lint`` and ``check.py test [--complete]``; with ``--complete`` something that could not run is a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import subprocess
+import sys
+import time
+import typing as t
+
+CLONE = pathlib.Path(__file__).resolve().parents[2]
+BIN = CLONE / ".build/venv/bin"
+
+
+class Step(t.NamedTuple):
+    """One command, and a reason why it can't run here, if there is one."""
+
+    name: str
+    argv: tuple[str, ...]
+    obstacle: t.Callable[[], str | None] = lambda: None
+
+
+class Outcome(t.NamedTuple):
+    """What became of a step: ``passed``, ``failed`` or ``not run``."""
+
+    name: str
+    status: str
+    seconds: float
+    detail: str = ""
+
+
+def tool(name: str, program: str, *arguments: str) -> Step:
+    """A step that runs a program of the virtual environment."""
+    return Step(name, (str(BIN / program), *arguments))
+
+
+def no_engine() -> str | None:
+    """Why the tests with containers can't run here; None when they can."""
+    try:
+        done = subprocess.run(["docker", "version"], capture_output=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "no Docker engine"
+    return None if done.returncode == 0 else "no Docker engine answers"
+
+
+def no_tests_in(folder: str) -> t.Callable[[], str | None]:
+    """An obstacle for a folder without tests."""
+    return lambda: None if any((CLONE / folder).rglob("test_*.py")) else f"{folder} holds no tests"
+
+
+LINT = (
+    tool("ruff check", "ruff", "check"),
+    tool("ruff format", "ruff", "format", "--check"),
+    tool("mypy", "mypy", "--package", "ansible_collections.lockstep.deploy.plugins"),
+    tool("yamllint", "yamllint", "--strict", "."),
+    tool("ansible-lint", "ansible-lint", "--config-file", ".config/ansible-lint.yml"),
+    Step("ansible-test sanity", ("tests/tooling/sanity.sh",)),
+    tool("antsibull-docs", "antsibull-docs", "lint-collection-docs", "--plugin-docs", "."),
+    tool("antsibull-changelog", "antsibull-changelog", "lint"),
+)
+
+TEST = (
+    Step("lint", ("make", "--no-print-directory", "lint")),
+    Step("unit", ("make", "--no-print-directory", "unit"), no_tests_in("tests/unit")),
+    Step("contract", ("make", "--no-print-directory", "contract"), no_tests_in("tests/contract")),
+    Step("integration", ("make", "--no-print-directory", "integration"), no_tests_in("tests/integration")),
+    Step("molecule", ("make", "--no-print-directory", "molecule"), no_engine),
+)
+
+
+def environment() -> dict[str, str]:
+    """The caller's, with our programs first and our configuration where a tool looks for it by variable only."""
+    return {
+        **os.environ,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "YAMLLINT_CONFIG_FILE": str(CLONE / ".config/yamllint.yml"),
+        "RUFF_CACHE_DIR": str(CLONE / ".build/cache/ruff"),
+    }
+
+
+def run(step: Step, capture: bool) -> Outcome:
+    """Run one step to its end."""
+    reason = step.obstacle()
+    if reason:
+        return Outcome(step.name, "not run", 0.0, reason)
+    started = time.monotonic()
+    done = subprocess.run(
+        step.argv,
+        cwd=CLONE,
+        env=environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE if capture else None,
+        stderr=subprocess.STDOUT if capture else None,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
+    return Outcome(
+        step.name, "failed" if done.returncode else "passed", time.monotonic() - started, (done.stdout or "").rstrip()
+    )
+
+
+def lint() -> list[Outcome]:
+    """All linters, as many at once as there are processors; only what has something to say is shown."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        outcomes = list(pool.map(lambda step: run(step, capture=True), LINT))
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            print(f"\n--- {outcome.name}\n{outcome.detail}")
+    return [outcome._replace(detail="") for outcome in outcomes]
+
+
+def test() -> list[Outcome]:
+    """All suites one after the other, so that none slows another's measurements."""
+    outcomes = []
+    for step in TEST:
+        print(f"\n=== {step.name}", flush=True)
+        outcomes.append(run(step, capture=False))
+    return outcomes
+
+
+def report(outcomes: t.Sequence[Outcome], complete: bool) -> int:
+    """Print one line per step and return the exit status."""
+    print()
+    for outcome in outcomes:
+        detail = f": {outcome.detail}" if outcome.detail else ""
+        print(f"{outcome.status:8} {outcome.name}{detail}" + (f" ({outcome.seconds:.0f} s)" if outcome.seconds else ""))
+    missing = [outcome for outcome in outcomes if outcome.status == "not run"]
+    if missing and complete:
+        print("What was not run should have run here.")
+    failed = any(outcome.status == "failed" for outcome in outcomes)
+    return 1 if failed or (missing and complete) else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("lint", "test"))
+    parser.add_argument("--complete", action="store_true", help="fail when something could not run")
+    arguments = parser.parse_args()
+    outcomes = lint() if arguments.what == "lint" else test()
+    return report(outcomes, arguments.complete)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
