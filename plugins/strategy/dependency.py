@@ -16,7 +16,7 @@ description:
   - Behaves like P(ansible.builtin.free#strategy), but a host, which is a unit here, takes part only from the moment
     it is admitted until it has ended.
   - A unit is admitted when the units it depends on have run the play to its end without failing, as long as fewer
-    than C(lockstep_window) units are in flight, the unit with the longest remaining path first.
+    than C(lockstep_window) units are in flight. Those that the longest path waits for go first.
   - A unit that fails or can't be reached ends all admission. What is in flight runs to its end, what waits never
     starts. While a C(rescue) section of a unit runs nothing is admitted; a rescue that ends well counts as success.
   - With C(lockstep_direction=reverse) dependents come before what they depend on, and a failure withholds only the
@@ -170,7 +170,7 @@ class StrategyModule(FreeStrategy):
             LockstepError: The plan can't be.
         """
         _refuse_unfit_play(iterator)
-        self._hosts = {name: self._inventory.get_host(name) for name in self._hosts_cache}
+        self._hosts = {host.name: host for host in map(self._inventory.get_host, self._hosts_cache) if host}
         if CONTROLLER not in self._hosts:
             raise AnsibleError(_controller_missing())
         variables = self._read_variables(iterator)
