@@ -75,8 +75,8 @@ sudo apt-get update && sudo apt-get install -y --no-install-recommends ${package
 python_packages() {
     local lock stamp wanted
     case "$level" in
-        demo) lock=demo ;;
-        *) lock=test ;;
+        demo) lock='demo' ;;
+        *) lock='test' ;;
     esac
     stamp=$venv/installed-$lock
     wanted="$("$python" --version) $(sha256sum <"requirements/$lock.lock")"
