@@ -1,0 +1,171 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Extra variables and the defaults of options: the one place where they are read.
+
+What is given with ``-e`` wins over the deployment file. An empty text counts as absent, since AWX sends one for every
+optional survey question that was left empty.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import validation
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import Problem
+
+STRATEGIES = ("rolling", "sequential", "all-at-once", "parallel")
+SOURCE = "extra variables"
+_TRUE = frozenset(("true", "yes", "on", "y", "1"))
+_FALSE = frozenset(("false", "no", "off", "n", "0"))
+
+
+@dataclasses.dataclass
+class Choices:
+    """What was chosen for one run, beside the deployment file.
+
+    Args:
+        deployment: A path or a mapping that takes the place of the file (``deployment_config``).
+        strategy: ``deployment_strategy``, else ``strategy``.
+        only: Names of units, benches or sites the run is limited to (``only`` and ``target_sites`` together).
+        closure: Whether what those need is taken too (``only_closure``).
+        options: Options given by name.
+        bench_path: Where the one bench is that the file doesn't describe (``lockstep_bench_path``).
+        bench_user: Who owns it (``lockstep_bench_user``).
+        server: Which server it is on (``lockstep_server``).
+        problems: What could not be understood.
+    """
+
+    deployment: str | dict[str, t.Any] | None = None
+    strategy: str | None = None
+    only: list[str] | None = None
+    target_sites: list[str] | None = None
+    closure: bool = True
+    options: dict[str, t.Any] = dataclasses.field(default_factory=dict)
+    bench_path: str | None = None
+    bench_user: str | None = None
+    server: str | None = None
+    problems: list[Problem] = dataclasses.field(default_factory=list)
+
+
+def read(variables: t.Mapping[str, t.Any], environ: t.Mapping[str, str] | None = None) -> Choices:
+    """Read extra variables.
+
+    Args:
+        variables: All extra variables; those of others are left alone.
+        environ: Environment, for ``LOCKSTEP_BENCH_PATH``, ``LOCKSTEP_BENCH_USER`` and ``LOCKSTEP_SERVER``.
+
+    Returns:
+        The choices, with what could not be understood among them.
+    """
+    given = {name: value for name, value in variables.items() if not (value is None or value == "")}
+    choices = Choices()
+    _read_deployment(given, choices)
+    _read_strategy(given, choices)
+    choices.only = _names("only", given, choices)
+    choices.target_sites = _names("target_sites", given, choices)
+    closure = _coerce(given.get("only_closure", True), ["boolean"])
+    if isinstance(closure, bool):
+        choices.closure = closure
+    else:
+        choices.problems.append(Problem(("only_closure",), f"found {closure!r}; expected true or false", file=SOURCE))
+    for name in validation.option_schemas():
+        if name in given:
+            _read_option(name, given[name], choices)
+    for name in ("bench_path", "bench_user", "server"):
+        value = given.get(f"lockstep_{name}") or (environ or {}).get(f"LOCKSTEP_{name.upper()}")
+        setattr(choices, name, str(value) if value else None)
+    return choices
+
+
+def defaults() -> dict[str, t.Any]:
+    """All options with their default values."""
+    return {name: option["default"] for name, option in validation.option_schemas().items()}
+
+
+def canonical_strategy(text: str) -> str:
+    """A strategy in its one spelling."""
+    return text.strip().replace("_", "-")
+
+
+def _read_deployment(given: t.Mapping[str, t.Any], choices: Choices) -> None:
+    value = given.get("deployment_config")
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            message = "is not valid JSON; expected a path or a mapping"
+            choices.problems.append(Problem(("deployment_config",), message, file=SOURCE))
+            return
+    if value is None or isinstance(value, (str, dict)):
+        choices.deployment = value
+    else:
+        choices.problems.append(Problem(("deployment_config",), "expected a path or a mapping", file=SOURCE))
+
+
+def _read_strategy(given: t.Mapping[str, t.Any], choices: Choices) -> None:
+    name = "deployment_strategy" if "deployment_strategy" in given else "strategy"
+    if name not in given:
+        return
+    strategy = canonical_strategy(str(given[name]))
+    if strategy in STRATEGIES:
+        choices.strategy = strategy
+        return
+    later = ", which is not available in this version" if strategy in ("blue-green", "canary") else ""
+    message = f'found "{given[name]}"{later}; expected one of {", ".join(STRATEGIES)}'
+    choices.problems.append(Problem((name,), message, file=SOURCE))
+
+
+def _names(name: str, given: t.Mapping[str, t.Any], choices: Choices) -> list[str] | None:
+    """Names as a list, or separated by blanks or commas; None when there are none."""
+    value = given.get(name)
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            value = value.strip().strip("[]")
+    if isinstance(value, str):
+        value = re.split(r"[\s,]+", value)
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
+        message = "expected a list of names, or names separated by blanks or commas"
+        choices.problems.append(Problem((name,), message, file=SOURCE))
+        return None
+    found = [one.strip(" '\"") for one in value]
+    return [one for one in found if one] or None
+
+
+def _read_option(name: str, value: t.Any, choices: Choices) -> None:
+    coerced = _coerce_option(name, value)
+    wrong = validation.find_option_problems(name, coerced)
+    choices.problems.extend(Problem((name,), message, file=SOURCE) for message in wrong)
+    if not wrong:
+        choices.options[name] = coerced
+
+
+def _coerce_option(name: str, value: t.Any) -> t.Any:
+    option = validation.option_schemas()[name]
+    if name == "run_tests" and isinstance(value, str):
+        flag = _coerce(value, ["boolean"])
+        return flag if isinstance(flag, bool) else [value]
+    types = option.get("type", [])
+    return _coerce(value, [types] if isinstance(types, str) else types)
+
+
+def _coerce(value: t.Any, types: t.Sequence[str]) -> t.Any:
+    """``-e name=value`` makes texts of everything: give the value the type that is expected, where it can have it."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if "boolean" in types and text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    if "integer" in types and re.fullmatch(r"[+-]?\d+", text):
+        return int(text)
+    if "number" in types and re.fullmatch(r"[+-]?\d+(\.\d+)?", text):
+        return float(text) if "." in text else int(text)
+    return text if types else value

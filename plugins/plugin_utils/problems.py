@@ -1,0 +1,71 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is wrong with a deployment, as lines that a user can act on."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+
+Path = tuple[str | int, ...]
+
+
+def dotted(path: Path) -> str:
+    """A path in a document as users write it: ``sites[3].name``; a key that is no plain word is quoted."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif part.replace("_", "a").replace("-", "a").replace("$", "a").isalnum():
+            text += f".{part}" if text else part
+        else:
+            text += f"[{part!r}]"
+    return text
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, at one place.
+
+    Args:
+        path: Where in the document; empty for the document as a whole.
+        message: What was found and what is expected. Never a secret.
+        line: Line in the file, counted from 1, where it is known.
+        file: The file, or what stands for it ("extra variables"); empty while it is not known.
+    """
+
+    path: Path
+    message: str
+    line: int | None = None
+    file: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        return ": ".join(part for part in (place, dotted(self.path), self.message) if part)
+
+    def placed(self, file: str, line: int | None) -> Problem:
+        """The same problem with the file and line filled in where they were missing."""
+        return dataclasses.replace(self, file=self.file or file, line=self.line or line)
+
+
+class DeploymentError(LockstepError):
+    """A deployment that can't be used, with everything that is wrong with it.
+
+    Args:
+        problems: All problems, each a line of its own.
+        what: What can't be used.
+    """
+
+    def __init__(self, problems: t.Sequence[Problem], what: str = "The deployment") -> None:
+        self.problems = list(problems)
+        self.lines = list(dict.fromkeys(str(problem) for problem in self.problems))
+        count = len(self.lines)
+        self.summary = f"{what} has {count} error{'' if count == 1 else 's'}; nothing was changed"
+        super().__init__(self.summary, detail=self.lines)
+
+    def __str__(self) -> str:
+        return "\n  ".join([f"{self.summary}:", *self.lines])
