@@ -8,9 +8,15 @@ PYTEST := $(BIN)/python -m pytest
 ARGS :=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
+ifndef DOCKER_HOST
+OWN_ENGINE := $(shell tests/tooling/engine.sh host)
+ifneq ($(OWN_ENGINE),)
+export DOCKER_HOST := $(OWN_ENGINE)
+endif
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-failure test lint sanity unit contract integration molecule test-cores bench lock clean setup setup-demo
+.PHONY: help demo demo-failure test lint sanity unit contract integration molecule test-cores bench lock clean setup setup-demo engine
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
@@ -41,6 +47,9 @@ integration: setup ## With MariaDB, Redis, nginx and the stand-in bench
 
 molecule: setup ## Two bench servers in containers; needs a Docker engine, and root to build their image once
 	@tests/tooling/molecule.sh $(ARGS)
+
+engine: setup ## Start a Docker engine of the tests' own, as root; `make clean` ends it
+	@tests/tooling/setup.sh engine && tests/tooling/engine.sh start
 
 test-cores: setup ## Unit and strategy tests on the other Python versions found here, with their newest ansible-core
 	@tests/tooling/cores.sh

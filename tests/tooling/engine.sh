@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# engine.sh start|stop: a Docker engine of the tests' own, for machines where none answers. `start` prints the DOCKER_HOST to
-# use. Its data stays below .build, its sockets in a short folder below /run (a socket's path ends at 107 bytes); `stop`
+# engine.sh start|host|stop: a Docker engine of the tests' own, for machines where none answers. `start` prints the
+# DOCKER_HOST to use, `host` too if it runs. Its data stays below .build, its sockets in a short folder below /run (a socket's path ends at 107 bytes); `stop`
 # removes the latter and the bridge that the engine made.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -22,10 +22,14 @@ running() {
     [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]
 }
 
+host() {
+    if running; then printf 'unix://%s/docker.sock\n' "$(cat "$home/run")"; fi
+}
+
 start() {
     local run
     if running; then
-        printf 'unix://%s/docker.sock\n' "$(cat "$home/run")"
+        host
         return
     fi
     mkdir -p "$home"
@@ -46,7 +50,7 @@ start() {
         fi
         sleep 0.2
     done
-    printf 'unix://%s/docker.sock\n' "$run"
+    host
 }
 
 stop() {
@@ -66,9 +70,10 @@ stop() {
 
 case "${1:-}" in
     start) start ;;
+    host) host ;;
     stop) stop ;;
     *)
-        printf 'usage: engine.sh start|stop\n' >&2
+        printf 'usage: engine.sh start|host|stop\n' >&2
         exit 2
         ;;
 esac
