@@ -4,8 +4,8 @@
 
 """Runs the benchmarks and puts their figures beside their bounds: ``run.py [name …]``, without names all of them.
 
-A benchmark is a module ``bench_<name>.py`` here with a function ``measure()`` that returns figures by name. Each runs in
-a process of its own, so that none inherits another's memory. All figures together go to ``build/bench.json``.
+A benchmark is a module ``bench_<name>.py`` here with a function ``measure()`` that returns figures by name. Each runs
+in a process of its own, so that none inherits another's memory. All figures together go to ``build/bench.json``.
 """
 
 from __future__ import annotations
