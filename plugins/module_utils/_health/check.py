@@ -1,0 +1,183 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks as users write them, asked until they pass or their attempts or the time are used up."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import time
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.expect import Expectation
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result, summary
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.performance import Performance
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.probes import (
+    Command,
+    Container,
+    Database,
+    Http,
+    Probe,
+    Sql,
+    Systemd,
+    Tcp,
+)
+
+# Asked in this order: what has not started is not asked whether it is ready.
+KINDS = ("startup", "readiness", "liveness", "performance")
+TYPES = ("http", "tcp", "command", "sql", "systemd", "container", "performance")
+ATTEMPTS, INTERVAL, TIMEOUT = 30, 10.0, 10.0
+_TOGETHER = 8
+
+_EXPECT = tuple(field.name for field in dataclasses.fields(Expectation))
+_SIMPLE: dict[str, t.Any] = {"tcp": Tcp, "command": Command, "systemd": Systemd, "container": Container}
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that must hold, and how patiently it is waited for.
+
+    Args:
+        name: What users call it.
+        type: One of :data:`TYPES`.
+        probe: How it is asked.
+        kind: One of :data:`KINDS`.
+        attempts: How often to ask at most.
+        interval: Seconds between the beginnings of two attempts.
+        timeout: Seconds one attempt may take.
+        successes: How many passes in a row make it pass.
+    """
+
+    name: str
+    type: str
+    probe: Probe
+    kind: str = "readiness"
+    attempts: int = ATTEMPTS
+    interval: float = INTERVAL
+    timeout: float = TIMEOUT
+    successes: int = 1
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise LockstepError(f"check {self.name}: {self.kind!r} is none of {', '.join(KINDS)}")
+        if not 1 <= self.successes <= self.attempts or self.interval < 0 or self.timeout <= 0:
+            raise LockstepError(f"check {self.name}: attempts, interval, timeout or successes can't be as given")
+
+    @classmethod
+    def from_mapping(cls, data: t.Mapping[str, t.Any], sql: Sql | None = None) -> Check:
+        """A check from a user's mapping; None and missing are the same.
+
+        Args:
+            data: ``name``, ``type``, the options above, and those of the type's probe; the options of
+                :class:`Expectation` and ``version`` stand beside those of ``http`` and ``performance``.
+            sql: Runs the queries of type ``sql``.
+
+        Raises:
+            LockstepError: An option is unknown, missing or of no use for the type; the check is named.
+        """
+        given = {key: value for key, value in data.items() if value is not None}
+        name, kind = str(given.pop("name", "") or given.get("type", "check")), given.pop("type", None)
+        if kind not in TYPES:
+            raise LockstepError(f"check {name}: type is {kind!r}, not one of {', '.join(TYPES)}")
+        if kind == "performance":
+            given = {"kind": "performance", "attempts": 1, "timeout": 60.0, **given}
+        own = {key: given.pop(key) for key in ("kind", "attempts", "interval", "timeout", "successes") if key in given}
+        try:
+            return cls(name, kind, _probe(kind, given, sql), **own)
+        except TypeError as error:
+            raise LockstepError(f"check {name}: an option is missing or does not belong to {kind}: {error}") from error
+        except LockstepError as error:
+            raise LockstepError(error.message if name in error.message else f"check {name}: {error.message}") from error
+
+
+def _probe(kind: str, options: dict[str, t.Any], sql: Sql | None) -> Probe:
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    if kind in _SIMPLE:
+        return t.cast(Probe, _SIMPLE[kind](**options))
+    if kind == "sql":
+        return Database(run=sql, **options)
+    if kind == "http":
+        return _http(options)
+    own = {key: options.pop(key) for key in ("requests", "max_p95") if key in options}
+    return Performance(http=_http(options), **own)
+
+
+def _http(options: dict[str, t.Any]) -> Http:
+    expected = {key: options.pop(key) for key in _EXPECT if key in options and key != "headers"}
+    if "expect_headers" in options:
+        expected["headers"] = options.pop("expect_headers")
+    if "status" in expected:
+        expected["status"] = tuple(str(status) for status in expected["status"])
+    return Http(expect=Expectation(**expected), **options)
+
+
+def run_check(
+    check: Check,
+    deadline: float | None = None,
+    clock: t.Callable[[], float] = time.monotonic,
+    sleep: t.Callable[[float], None] = time.sleep,
+) -> Result:
+    """Ask until it passes, or its attempts or the time are used up.
+
+    Args:
+        check: What to ask.
+        deadline: Moment of ``clock`` that nothing may go beyond; None for no bound but the check's own.
+        clock: Seconds that only grow.
+        sleep: Waits.
+
+    Returns:
+        The last attempt's outcome. When the time is up before the first one, it is inconclusive.
+    """
+    begin = clock()
+    outcome = Outcome(None, "there was no time left to ask")
+    attempt = passes = 0
+    while attempt < check.attempts:
+        started = clock()
+        seconds = check.timeout if deadline is None else min(check.timeout, deadline - started)
+        if seconds <= 0:
+            break
+        outcome = check.probe.ask(seconds)
+        attempt += 1
+        passes = passes + 1 if outcome.passed else 0
+        if passes >= check.successes or attempt == check.attempts:
+            break
+        pause = check.interval - (clock() - started)
+        if deadline is not None and clock() + pause >= deadline:
+            break
+        sleep(max(pause, 0))
+    if outcome.passed and passes < check.successes:
+        outcome = Outcome(False, f"passed {passes} times in a row instead of {check.successes}", outcome.observed)
+    return Result(check.name, check.type, outcome.passed, outcome.message, attempt, clock() - begin, outcome.observed)
+
+
+def run_checks(checks: t.Sequence[Check], timeout: float | None = None) -> dict[str, t.Any]:
+    """Ask several checks, those of one kind side by side.
+
+    When a startup check doesn't pass, the kinds after it are not asked, and are inconclusive.
+
+    Args:
+        checks: In any order; the answers keep it.
+        timeout: Seconds that bound the whole (``health_check_timeout``); None for no bound but the checks' own.
+
+    Returns:
+        See :func:`outcome.summary`.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    results: dict[int, Result] = {}
+    held_back: str | None = None
+    for kind in KINDS:
+        chosen = [number for number, check in enumerate(checks) if check.kind == kind]
+        if held_back is not None:
+            message = f"not asked, because {held_back} did not pass"
+            results.update({n: Result(checks[n].name, checks[n].type, None, message, 0) for n in chosen})
+            continue
+        with concurrent.futures.ThreadPoolExecutor(max_workers=_TOGETHER) as pool:
+            answers = pool.map(lambda number: run_check(checks[number], deadline), chosen)
+            results.update(zip(chosen, answers))
+        if kind == "startup":
+            held_back = next((checks[n].name for n in chosen if not results[n].passed), None)
+    return summary([results[number] for number in sorted(results)])

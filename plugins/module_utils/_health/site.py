@@ -1,0 +1,213 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a Frappe site works, and whether its freeze is in force, asked as its visitors ask.
+
+``/api/method/ping`` alone says little: it stays 200 with Redis down, with a wrong encryption key, with a database
+that was not migrated and with an app's code missing. ``/login`` needs all of these.
+"""
+
+from __future__ import annotations
+
+import html.parser
+import os
+import posixpath
+import time
+import typing as t
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._health import http
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.expect import Expectation
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.probes import Http
+
+RELEASE_HEADER = "X-Lockstep-Release"
+PING = "/api/method/ping"
+LOGIN = "/login"
+# A login without a password is refused before anything is looked up; Frappe writes that down in the Activity Log,
+# which the database refuses while the site is read-only (frappe/auth.py, LoginManager.authenticate and fail).
+_WRITE = ("/api/method/login", b"usr=lockstep-freeze-probe")
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_REFUSED = 503
+
+
+@dataclass(frozen=True)
+class Transport:
+    """How to reach a site.
+
+    Args:
+        site: Its name, or one of its domains: the Host header.
+        connect: ``host:port`` of nginx, or ``unix:/…/web.sock`` of a release, which is asked directly.
+        tls: Whether nginx speaks TLS there.
+        verify: Whether its certificate must be valid for the name.
+        timeout: Seconds one request may take.
+    """
+
+    site: str
+    connect: str
+    tls: bool = False
+    verify: bool = True
+    timeout: float = 30.0
+
+    def url(self, path: str) -> str:
+        """The URL of a path of the site."""
+        return f"{'https' if self.tls else 'http'}://{self.site}{path}"
+
+    def headers(self, more: t.Mapping[str, str] | None = None) -> dict[str, str]:
+        """What nginx would add is added where a release is asked directly."""
+        direct = {"X-Frappe-Site-Name": self.site} if self.connect.startswith("unix:") else {}
+        return {**direct, **(more or {})}
+
+    def ask(self, path: str, method: str = "GET", body: bytes | None = None) -> http.Response:
+        """Ask once.
+
+        Raises:
+            http.NoAnswer: Nobody answered in time.
+        """
+        headers = self.headers(_FORM if body is not None else None)
+        return http.request(
+            self.url(path),
+            connect=self.connect,
+            method=method,
+            headers=headers,
+            body=body,
+            timeout=self.timeout,
+            verify=self.verify,
+        )
+
+
+def check_site(
+    transport: Transport,
+    release: str | None = None,
+    assets: str | None = None,
+    endpoints: t.Iterable[t.Mapping[str, t.Any]] = (),
+) -> list[Result]:
+    """Whether a site works: it answers, its login page is built, the page's assets are there.
+
+    Args:
+        transport: How to reach it.
+        release: The release that must answer (``X-Lockstep-Release``).
+        assets: Folder of the release's built assets, for a release that is asked directly; else they are asked for.
+        endpoints: Further requests: ``path`` with the options of :class:`expect.Expectation`.
+
+    Returns:
+        One result per question; all are asked, also when one fails.
+    """
+    asked: list[tuple[str, t.Callable[[], Outcome]]] = [
+        ("accessible", lambda: _plain(transport, PING, json={"message": "pong"})),
+        ("login_page", lambda: _plain(transport, LOGIN)),
+        ("assets", lambda: _assets(transport, assets)),
+    ]
+    if release is not None:
+        asked.append(("release", lambda: expected_release(transport, release)))
+    asked += [(f"endpoint_{item['path']}", _endpoint(transport, item)) for item in endpoints]
+    return [_timed(name, question) for name, question in asked]
+
+
+def _timed(name: str, question: t.Callable[[], Outcome]) -> Result:
+    begin = time.monotonic()
+    outcome = question()
+    seconds = time.monotonic() - begin
+    return Result(name, "http", outcome.passed, outcome.message, 1, seconds, outcome.observed)
+
+
+def _plain(transport: Transport, path: str, **expected: t.Any) -> Outcome:
+    probe = Http(
+        transport.url(path),
+        transport.connect,
+        headers=transport.headers(),
+        verify=transport.verify,
+        expect=Expectation(**expected),
+    )
+    return probe.ask(transport.timeout)
+
+
+def _endpoint(transport: Transport, item: t.Mapping[str, t.Any]) -> t.Callable[[], Outcome]:
+    expected = {key: value for key, value in item.items() if key != "path"}
+    if "status" in expected:
+        expected["status"] = tuple(str(status) for status in expected["status"])
+    return lambda: _plain(transport, item["path"], **expected)
+
+
+def expected_release(transport: Transport, release: str) -> Outcome:
+    """Whether the release that answers is the expected one; no header is inconclusive."""
+    return _plain(transport, PING, version=release, version_header=RELEASE_HEADER)
+
+
+class _Named(html.parser.HTMLParser):
+    """Collects the assets a page names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paths: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            path = urlsplit(value or "").path if name in ("src", "href") and tag in ("link", "script", "img") else ""
+            if path.startswith("/assets/") and path not in self.paths:
+                self.paths.append(path)
+
+
+def named_assets(page: str) -> list[str]:
+    """The paths below ``/assets/`` that a page loads, each once, in its order."""
+    found = _Named()
+    found.feed(page)
+    return found.paths
+
+
+def _assets(transport: Transport, folder: str | None) -> Outcome:
+    try:
+        page = transport.ask(LOGIN)
+        if page.status != 200:
+            return Outcome(None, f"{LOGIN} has status {page.status} and names no assets")
+        paths = named_assets(page.text)
+        missing = [path for path in paths if not _served(transport, folder, path)]
+    except http.NoAnswer as error:
+        return Outcome(False, error.message)
+    observed = {"named": len(paths), "missing": missing}
+    if not paths:
+        return Outcome(None, f"{LOGIN} names no assets", observed)
+    if missing:
+        return Outcome(False, f"{len(missing)} of {len(paths)} assets of {LOGIN} are missing: {missing[0]}", observed)
+    return Outcome(True, f"all {len(paths)} assets of {LOGIN} are there", observed)
+
+
+def _served(transport: Transport, folder: str | None, path: str) -> bool:
+    if folder is None:
+        return transport.ask(path).status == 200
+    inside = posixpath.normpath(unquote(path)).partition("/assets/")[2]
+    return bool(inside) and os.path.isfile(os.path.join(folder, inside))
+
+
+def frozen(transport: Transport, reads: bool) -> Outcome:
+    """Whether a freeze is in force, by asking the site.
+
+    Args:
+        transport: How to reach it.
+        reads: Whether reads are to go on; else every request must be refused.
+
+    Returns:
+        Passed when writes get 503 and reads get what they should. A write that is refused for another reason says
+        nothing, and is inconclusive. Where the freeze is *not* in force, one line in the site's Activity Log is left.
+    """
+    wanted = 200 if reads else _REFUSED
+    try:
+        read = transport.ask(PING).status
+        if read != wanted:
+            return Outcome(False, f"reads have status {read} instead of {wanted}", {"read": read})
+        write = transport.ask(_WRITE[0], "POST", _WRITE[1])
+    except http.NoAnswer as error:
+        return Outcome(None, error.message)
+    observed = {"read": read, "write": write.status}
+    if write.status == _REFUSED:
+        return Outcome(True, "writes are refused" + (", reads go on" if reads else ", reads too"), observed)
+    # Where logins by password are switched off, 401 comes before anything is written, and without this message.
+    tried = write.status != 401 or '"message"' in write.text
+    return Outcome(False if tried else None, f"a write has status {write.status} instead of {_REFUSED}", observed)
+
+
+def thawed(transport: Transport) -> Outcome:
+    """Whether a site answers reads again; that writes are let in is not tried, since it would leave traces."""
+    return _plain(transport, PING, json={"message": "pong"})

@@ -1,0 +1,236 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How nginx serves Frappe's sites now: what to carry over into our file, and what would be lost.
+
+bench writes one server for many sites, and tells them apart by the Host header: ``X-Frappe-Site-Name`` is ``$host``,
+or a variable that a ``map`` makes of it where a site has further domains.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import claims, model
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.parse import Configuration, Directive
+
+# Said by our file too, or of no consequence there.
+_REPLACED = frozenset(
+    {
+        *("listen", "server_name", "ssl", "root", "error_page", "access_log", "error_log"),
+        *("sendfile", "keepalive_timeout", "open_file_cache", "gzip", "client_max_body_size"),
+        *("client_body_buffer_size", "client_header_buffer_size"),
+        *("proxy_buffer_size", "proxy_buffers", "proxy_busy_buffers_size"),
+    }
+)
+# Who gets in must not change because the traffic moved.
+_CARRIED = frozenset({"http2", "allow", "deny", "satisfy", "auth_basic", "auth_basic_user_file"})
+_LOCATIONS = frozenset(
+    {
+        *(("/",), ("/assets",), ("/assets/",), ("/files",), ("/socket.io",), ("@webserver",)),
+        ("~", "^/protected/(.*)"),
+        ("~*", "^/files/.*.(htm|html|svg|xml)"),
+    }
+)
+_HEADERS = frozenset(
+    {"x-frame-options", "strict-transport-security", "x-content-type-options", "x-xss-protection", "referrer-policy"}
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """How a site is served.
+
+    Args:
+        site: The site's name.
+        fronts: The servers that lead to it, for :class:`model.Site`.
+        body_size: Largest request; None where nothing is said.
+        access_logs: Arguments of the ``access_log`` directives that apply to it.
+        files: The files it stands in.
+        lost: What its servers say that our file won't say, a sentence each.
+    """
+
+    site: str
+    fronts: tuple[model.Front, ...]
+    body_size: str | None
+    access_logs: tuple[model.Words, ...]
+    files: tuple[str, ...]
+    lost: tuple[str, ...]
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Every name it is reached by beside its own."""
+        return tuple(dict.fromkeys(one for front in self.fronts for one in front.names if one != self.site))
+
+
+class Served:
+    """The sites of one nginx.
+
+    Args:
+        configuration: What it reads.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._http = configuration.http()
+        self._maps = {item.args[1]: item for item in self._http.children("map") if len(item.args) == 2}
+        self._index = claims.Index(configuration)
+        self._told = {id(server): _told(server) for server in configuration.servers()}
+        self._names: dict[str, list[str]] = {}
+        for server in configuration.servers():
+            for name in claims.names(server):
+                self._names.setdefault(self._site(server, name) or "", []).append(name)
+
+    def find(self, site: str, domains: t.Iterable[str] = ()) -> Found | None:
+        """How a site is served.
+
+        Args:
+            site: The site's name.
+            domains: Further names known from elsewhere, as from its ``site_config.json``.
+
+        Returns:
+            None when no server leads to it.
+
+        Raises:
+            LockstepError: Something of it can't be carried over as it is.
+        """
+        wanted = [site, *domains, *(name for name in self._names.get(site, ()) if model.is_name(name))]
+        names = tuple(dict.fromkeys(name.lower() for name in wanted))
+        fronts = self._fronts(names, lambda server, name: self._site(server, name) == site)
+        if not fronts:
+            # Also a server that says nothing of sites may lead to one: Frappe then goes by the Host header.
+            fronts = self._fronts(names, lambda server, name: name in claims.names(server) and _passes(server))
+        if not fronts:
+            return None
+        fronts += self._fronts(names, lambda server, name: _redirects(server))
+        return self._found(site, sorted(fronts, key=lambda front: self._index.position(front.server)))
+
+    def unknown_hosts(self, fronts: t.Iterable[model.Front]) -> list[str]:
+        """Servers that answer for hosts nobody names, only because they are read first, and won't be any more.
+
+        Our file is read first: where no server is marked as ``default_server``, such hosts get 404 from it.
+
+        Returns:
+            One sentence per address.
+        """
+        addresses = sorted({claims.address((listen.address,)) for front in fronts for listen in front.listens})
+        defaults = [(where, self._index.default(where)) for where in addresses]
+        return [
+            f"hosts that no server names are answered by {server.place} on {where} now, and will get 404; "
+            "add default_server to its listen line if they should not"
+            for where, server in defaults
+            if server is not None and not self._index.marked(where)
+        ]
+
+    def _site(self, server: Directive, host: str) -> str | None:
+        """The site that a server names to Frappe for a host; None when it names none."""
+        word = self._told[id(server)]
+        return None if word is None else self._value(word, host)
+
+    def _value(self, word: str, host: str) -> str | None:
+        if word in ("$host", "$http_host"):
+            return host
+        if "$" not in word:
+            return word
+        if word not in self._maps:
+            return None
+        entries = {entry.name.lower(): entry.args[0] for entry in self._maps[word].block or () if entry.args}
+        mapped = entries.get(host, entries.get("default", ""))
+        return self._value(mapped, host) if mapped != word else None
+
+    def _fronts(self, names: t.Sequence[str], leads: t.Callable[[Directive, str], bool]) -> list[_Leading]:
+        """The servers that answer for some of the names and lead to the site."""
+        found: dict[int, _Leading] = {}
+        for where in self._index.addresses():
+            for name in names:
+                server = self._index.answering(where, name)
+                if server is not None and leads(server, name):
+                    entry = found.setdefault(id(server), _Leading(server, {}, {}))
+                    entry.names[name] = None
+                    entry.addresses[where] = None
+        return list(found.values())
+
+    def _found(self, site: str, leading: t.Sequence[_Leading]) -> Found:
+        servers = [entry.server for entry in leading]
+        serving = next(server for server in servers if not _redirects(server))
+        sizes = [*serving.children("client_max_body_size"), *self._http.children("client_max_body_size")]
+        logs = serving.children("access_log") or self._http.children("access_log")
+        return Found(
+            site=site,
+            fronts=tuple(entry.front() for entry in leading),
+            body_size=sizes[0].args[0] if sizes else None,
+            access_logs=tuple(item.args for item in logs if item.args[:1] != ("off",)),
+            files=tuple(dict.fromkeys(server.file for server in servers)),
+            lost=tuple(sentence for server in servers for sentence in _lost(server)),
+        )
+
+
+class _Leading(t.NamedTuple):
+    """A server, the names it leads to the site by, and the addresses; dicts keep their order."""
+
+    server: Directive
+    names: dict[str, None]
+    addresses: dict[str, None]
+
+    def front(self) -> model.Front:
+        server = self.server
+        listens = [item for item in server.children("listen") if claims.address(item.args) in self.addresses]
+        also = ("ssl",) if any(item.args == ("on",) for item in server.children("ssl")) else ()
+        carried = tuple(
+            (item.name, *item.args)
+            for item in server.block or ()
+            if item.block is None and (item.name in _CARRIED or item.name.startswith("ssl_"))
+        )
+        try:
+            return model.Front(
+                tuple(self.names),
+                tuple(_listen(item.args, also) for item in listens) or (model.Listen(str(claims.default_port())),),
+                carried,
+                redirect=_redirects(server),
+            )
+        except LockstepError as error:
+            raise LockstepError(f"{server.place}: {error.message}") from error
+
+
+def _listen(args: t.Sequence[str], also: tuple[str, ...]) -> model.Listen:
+    options = tuple(word for word in args[1:] if word in model.LISTEN_OPTIONS)
+    return model.Listen(args[0], (*(word for word in also if word not in options), *options))
+
+
+def _told(server: Directive) -> str | None:
+    """What a server sends as the name of the site."""
+    for item in server.walk():
+        if item.name == "proxy_set_header" and len(item.args) == 2 and item.args[0].lower() == "x-frappe-site-name":
+            return item.args[1]
+    return None
+
+
+def _passes(server: Directive) -> bool:
+    return any(item.name == "proxy_pass" for item in server.walk())
+
+
+def _redirects(server: Directive) -> bool:
+    """Whether a server only sends its visitors to https."""
+    targets = [word for item in server.walk() if item.name == "return" for word in item.args]
+    return any(word.startswith("https://") for word in targets) and not _passes(server)
+
+
+def _lost(server: Directive) -> t.Iterator[str]:
+    for item in server.block or ():
+        if item.name == "location":
+            lost = item.args not in _LOCATIONS and not _error_page(server, item)
+        elif item.name == "add_header":
+            lost = item.args[0].lower() not in _HEADERS
+        elif item.name in ("return", "if", "rewrite"):
+            lost = not _redirects(server)
+        else:
+            known = item.name in _REPLACED or item.name in _CARRIED
+            lost = not known and not item.name.startswith(("ssl_", "gzip_"))
+        if lost:
+            yield f"{item.place}: {' '.join((item.name, *item.args))} is not carried over"
+
+
+def _error_page(server: Directive, location: Directive) -> bool:
+    return any(item.args[-1:] == location.args[-1:] for item in server.children("error_page"))

@@ -1,0 +1,202 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which release gets a site's traffic: two links and a file.
+
+``<root>/<8 hex>/`` of a site, on disk so that a reboot changes nothing, holds
+
+``live``      a link to the socket folder of the release that is served,
+``previous``  a link to the one served before it, for the assets of pages that were loaded from it,
+``closed``    a file that exists while the site shows its maintenance page (freeze: full).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import socket
+import time
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+
+ROOT = "/var/lib/lockstep/traffic"
+WEB, REALTIME = "web.sock", "realtime.sock"
+
+# sizeof(sun_path) is 108 on Linux, the last byte of which is 0 (unix(7)).
+_LONGEST = 107
+_POLL = 0.05
+# State of a socket in /proc/net/unix (net/unix/af_unix.c, unix_seq_show): 2 waits to be accepted, 3 is connected.
+_IN_USE = ("02", "03")
+_UNIX_LINE = re.compile(r"^\S+ \S+ \S+ \S+ \S+ (\S+) +\d+ (/.*)$")
+
+
+def short_id(text: str) -> str:
+    """Eight hexadecimal digits for a name of any length, always the same ones."""
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def check_socket_path(path: str) -> str:
+    """Return a path that the kernel takes for a unix socket.
+
+    Raises:
+        LockstepError: It is longer than 107 bytes.
+    """
+    length = len(os.fsencode(path))
+    if length > _LONGEST:
+        raise LockstepError(
+            f"the socket {path} has a path of {length} bytes and {_LONGEST} is the most Linux takes",
+            hint="choose a shorter folder for sockets",
+        )
+    return path
+
+
+def current(link: str) -> str | None:
+    """What a link names, as it is written in it; None when there is no link."""
+    try:
+        return os.readlink(link)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LockstepError(f"{link} should be a symlink: {error.strerror}") from error
+
+
+def switch(link: str, target: str) -> bool:
+    """Point a link somewhere else in one step (``rename(2)``); whether anything changed is returned.
+
+    Raises:
+        LockstepError: Something else than a link is there.
+    """
+    return atomic.replace_symlink(target, link)
+
+
+def listening(path: str) -> bool:
+    """Whether somebody accepts connections on a unix socket."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+        try:
+            probe.connect(check_socket_path(path))
+        except OSError as error:
+            # A full queue belongs to somebody who listens.
+            return error.errno in (errno.EAGAIN, errno.EINPROGRESS)
+    return True
+
+
+def connections(path: str) -> int:
+    """How many connections to a unix socket are open or wait to be accepted.
+
+    nginx opens one per request, so this is the number of requests in flight on it.
+
+    Args:
+        path: The socket, also through links. It must be spelled as its server bound it once these are resolved.
+    """
+    wanted = os.path.realpath(path)
+    count = 0
+    with open("/proc/net/unix", encoding="utf-8", errors="surrogateescape") as handle:
+        for line in handle:
+            found = _UNIX_LINE.match(line.rstrip("\n"))
+            if found and found.group(1) in _IN_USE and os.path.realpath(found.group(2)) == wanted:
+                count += 1
+    return count
+
+
+def wait_until_idle(path: str, timeout: float) -> int:
+    """Wait until no request is in flight on a unix socket.
+
+    Args:
+        path: The socket of a release that gets no new requests.
+        timeout: Seconds to wait at most.
+
+    Returns:
+        Connections that are still open: 0, or some when the time was up.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        left = connections(path)
+        if left == 0 or time.monotonic() >= deadline:
+            return left
+        time.sleep(_POLL)
+
+
+class SiteTraffic:
+    """The links of one site.
+
+    Args:
+        site: Its name.
+        root: Folder of all sites' links.
+    """
+
+    def __init__(self, site: str, root: str = ROOT) -> None:
+        self.site = site
+        self.folder = os.path.join(root, short_id(site))
+        self.live = os.path.join(self.folder, "live")
+        self.previous = os.path.join(self.folder, "previous")
+        self._closed = os.path.join(self.folder, "closed")
+        check_socket_path(os.path.join(self.live, REALTIME))
+
+    def prepare(self) -> None:
+        """Make the folder; nginx's workers must be able to read it."""
+        _open_folder(os.path.dirname(self.folder))
+        _open_folder(self.folder)
+
+    def current(self) -> str | None:
+        """The socket folder of the release that is served; None before the first one."""
+        return current(self.live)
+
+    def switch(self, target: str) -> bool:
+        """Serve another release from the next request on.
+
+        Args:
+            target: Its socket folder; its ``web.sock`` must be served already.
+
+        Returns:
+            Whether anything changed.
+
+        Raises:
+            LockstepError: Nobody answers there; the traffic stays where it is.
+        """
+        before = self.current()
+        if before == target:
+            return False
+        if not listening(os.path.join(target, WEB)):
+            raise LockstepError(
+                f"no process listens on {target}/{WEB}, so {self.site} is not switched to it",
+                left="traffic stays where it was",
+            )
+        if before is not None:
+            switch(self.previous, before)
+        return switch(self.live, target)
+
+    @property
+    def closed(self) -> bool:
+        """Whether visitors get the maintenance page."""
+        return os.path.exists(self._closed)
+
+    def close(self) -> bool:
+        """Show the maintenance page from the next request on; whether anything changed."""
+        if self.closed:
+            return False
+        atomic.write_text(self._closed, f"{self.site} is closed for maintenance\n", mode=0o644)
+        return True
+
+    def reopen(self) -> bool:
+        """Let visitors in again; whether anything changed."""
+        if not self.closed:
+            return False
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._closed)
+        atomic.fsync_dir(self.folder)
+        return True
+
+    def users_of(self, folder: str) -> list[str]:
+        """The links of this site that name a release's socket folder."""
+        return [link for link in (self.live, self.previous) if current(link) == folder]
+
+
+def _open_folder(path: str) -> None:
+    os.makedirs(path, mode=0o755, exist_ok=True)
+    if os.stat(path).st_mode & 0o777 != 0o755:
+        os.chmod(path, 0o755)
