@@ -1,0 +1,215 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How deployments are judged."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.verdict import Verdict, judge
+
+BENCH, ONE, TWO, THREE = "bench@server", "site1.local", "site2.local", "site3.local"
+UNITS: list[dict[str, t.Any]] = [
+    {"name": BENCH, "depends_on": []},
+    {"name": ONE, "site": ONE, "depends_on": [BENCH]},
+    {"name": TWO, "site": TWO, "depends_on": [BENCH]},
+    {"name": THREE, "site": THREE, "depends_on": [BENCH, TWO]},
+]
+MIGRATE_FAILED = {"state": "failed", "phase": "migrate", "msg": "patch p1 failed", "left": "frozen", "hint": "mend p1"}
+STATES = ["live", "retired", "restored", "kept", "failed", "withheld", "unreachable", "absent", "frozen", "migrated"]
+
+
+def judged(forward: dict[str, t.Any], back: dict[str, str | dict[str, t.Any]] | None = None, **more: t.Any) -> Verdict:
+    records = {unit: {"state": record} if isinstance(record, str) else record for unit, record in forward.items()}
+    rollback = {unit: {"state": record} if isinstance(record, str) else record for unit, record in (back or {}).items()}
+    return judge(UNITS, records, rollback, deployment_id="d1", **more)
+
+
+@pytest.mark.parametrize("state", ["live", "retired"])
+def test_every_unit_on_the_new_release_is_completed(state: str) -> None:
+    found = judged({unit["name"]: state for unit in UNITS})
+    assert (found.status, found.failed, found.lines) == ("completed", False, [])
+
+
+def test_nothing_planned_is_completed() -> None:
+    found = judge([], deployment_id="d1")
+    assert (found.status, found.failed) == ("completed", False)
+    assert found.summary == "Deployment d1 ended completed: there was nothing to do."
+
+
+def test_a_failure_with_everything_back_is_rolled_back() -> None:
+    found = judged(
+        {BENCH: "live", ONE: "live", TWO: MIGRATE_FAILED}, {BENCH: "restored", ONE: "restored", TWO: "restored"}
+    )
+    assert (found.status, found.failed) == ("rolled_back", True)
+    assert found.groups["withheld"] == [THREE]
+    assert found.lines == [
+        "Failed: site2.local in migrate: patch p1 failed",
+        "Back on the release before:",
+        "  bench@server",
+        "  site1.local",
+        "  site2.local",
+        "Withheld, nothing was changed:",
+        "  site3.local: it waits for bench@server, site2.local",
+    ]
+
+
+def test_a_kept_unit_makes_it_partial_and_tells_the_loss_and_the_command() -> None:
+    loss = {"tables": ["tabItem", "tabBin"], "rows": 37, "minutes": 4.2}
+    kept = {"state": "kept", "reason": "users wrote to tables the migration changed", "loss": loss}
+    found = judged({BENCH: "live", ONE: "live", TWO: MIGRATE_FAILED}, {ONE: kept, TWO: "restored", BENCH: "kept"})
+    assert (found.status, found.failed) == ("partially_rolled_back", True)
+    start = found.lines.index("  site1.local: users wrote to tables the migration changed")
+    command = "ansible-playbook lockstep.deploy.rollback -e deployment_id=d1 -e only=site1.local -e rollback_data=true"
+    assert found.lines[start + 1 : start + 3] == [
+        "    a restore would lose 37 rows in 2 tables (tabItem, tabBin), written in 4 minutes",
+        f"    to restore all the same: {command}",
+    ]
+
+
+def test_an_unknown_loss_is_not_said_to_be_none() -> None:
+    found = judged({ONE: "live", TWO: MIGRATE_FAILED}, {ONE: "kept"})
+    assert any("what a restore would lose is not known" in line for line in found.lines)
+
+
+def test_many_tables_are_counted_and_the_first_named() -> None:
+    loss = {"tables": [f"t{n}" for n in range(9)], "minutes": 0.1}
+    found = judged({TWO: MIGRATE_FAILED}, {ONE: {"state": "kept", "loss": loss}})
+    assert (
+        "    a restore would lose an unknown number of rows in 9 tables (t0, t1, t2, t3, t4 and 4 more), "
+        "written in 1 minute" in found.lines
+    )
+
+
+def test_a_single_unit_that_failed_after_thaw_and_was_kept_is_partial() -> None:
+    failed = {"state": "failed", "phase": "confirm", "msg": "errors"}
+    assert judge([ONE], {ONE: failed}, {ONE: {"state": "kept"}}).status == "partially_rolled_back"
+
+
+def test_code_and_traffic_back_with_the_data_kept_counts_as_back() -> None:
+    found = judge([ONE], {ONE: MIGRATE_FAILED}, {ONE: {"state": "restored", "data": "kept"}})
+    assert found.status == "rolled_back"
+    assert any("its data was kept" in line for line in found.lines)
+
+
+def test_a_failed_rollback_outranks_everything_and_says_what_to_do() -> None:
+    locked = {"state": "failed", "msg": "undoing switch failed", "left": "locked", "hint": "start nginx, run it again"}
+    found = judged({BENCH: "live", ONE: "live", TWO: MIGRATE_FAILED}, {ONE: locked, TWO: "restored"})
+    assert (found.status, found.failed) == ("rollback_failed", True)
+    start = found.lines.index("Rollback failed:")
+    assert found.lines[start : start + 4] == [
+        "Rollback failed:",
+        "  site1.local: undoing switch failed",
+        "    left: locked",
+        "    next: start nginx, run it again",
+    ]
+
+
+def test_a_failure_nobody_rolled_back_is_failed_and_says_how_it_was_left() -> None:
+    found = judged({BENCH: "live", ONE: "live", TWO: MIGRATE_FAILED})
+    assert (found.status, found.failed) == ("failed", True)
+    assert found.lines[:3] == [
+        "Failed: site2.local in migrate: patch p1 failed",
+        "  left: frozen",
+        "  next: mend p1",
+    ]
+    assert "On the new release: bench@server, site1.local" in found.lines
+
+
+def test_a_unit_that_stopped_half_way_is_failed_though_nobody_said_so() -> None:
+    found = judged({BENCH: "live", ONE: "frozen", TWO: "live", THREE: "live"})
+    assert (found.status, found.groups["failed"]) == ("failed", [ONE])
+    assert "  left: its journal says frozen" in found.lines
+
+
+def test_only_units_of_the_failed_one_s_scope_back_is_partial() -> None:
+    found = judged({BENCH: "live", ONE: "live", TWO: MIGRATE_FAILED}, {TWO: "restored"})
+    assert (found.status, found.failed) == ("partially_rolled_back", True)
+
+
+def test_an_unreachable_unit_is_never_said_to_be_back() -> None:
+    found = judged({BENCH: "live", ONE: "live", TWO: "unreachable"}, {BENCH: "restored", ONE: "restored"})
+    assert found.status == "partially_rolled_back"
+    assert "  site2.local: how it was left is known when its server answers again" in found.lines
+
+
+def test_units_without_a_record_are_as_the_strategy_saw_them() -> None:
+    forward = {"done": [BENCH], "failed": [ONE, TWO], "unreachable": [TWO], "withheld": [THREE], "blocked": [THREE]}
+    found = judge(UNITS, outcome={"forward": forward})
+    assert {group: names for group, names in found.groups.items() if names} == {
+        "live": [BENCH],
+        "failed": [ONE],
+        "unreachable": [TWO],
+        "withheld": [THREE],
+    }
+    assert found.failed
+
+
+def test_everything_unreachable_is_failed() -> None:
+    assert judged({unit["name"]: "unreachable" for unit in UNITS}).status == "failed"
+
+
+def test_a_rollback_that_was_wanted_ends_well_when_everything_is_back() -> None:
+    found = judged({}, {unit["name"]: "restored" for unit in UNITS}, goal="rollback")
+    assert (found.status, found.failed) == ("rolled_back", False)
+
+
+@pytest.mark.parametrize("state", ["kept", "live", "unreachable"])
+def test_a_rollback_that_was_wanted_and_left_something_is_partial(state: str) -> None:
+    found = judge([ONE, TWO], {}, {ONE: {"state": "restored"}, TWO: {"state": state}}, goal="rollback")
+    assert (found.status, found.failed) == ("partially_rolled_back", True)
+
+
+def test_what_the_rollback_did_is_listed_with_the_names_of_the_source_documents() -> None:
+    actions = [{"phase": "switch"}, {"phase": "migrate", "action": "restore_from_backup", "result": "completed"}]
+    found = judged({TWO: MIGRATE_FAILED}, {TWO: {"state": "restored", "actions": actions}})
+    assert found.rollback_actions == [
+        {"site": TWO, "action": "undo switch", "result": "completed"},
+        {"site": TWO, "action": "restore_from_backup", "result": "completed"},
+    ]
+
+
+def test_records_may_be_lists() -> None:
+    found = judge([ONE, TWO], [{"unit": ONE, "state": "live"}, {"unit": TWO, "state": "live"}])
+    assert found.status == "completed"
+
+
+def test_a_name_is_quoted_in_a_command() -> None:
+    found = judge(
+        ["a b;c"], {"a b;c": MIGRATE_FAILED | {"hint": None}}, deployment_id="d1", command="lockstep rollback"
+    )
+    assert "  next: lockstep rollback -e deployment_id=d1 -e 'only=a b;c'" in found.lines
+
+
+@pytest.mark.parametrize("records", [["x"], [{"state": "live"}]])
+def test_a_record_without_a_unit_is_refused(records: t.Any) -> None:
+    with pytest.raises(LockstepError):
+        judge([ONE], records)
+
+
+def test_an_unknown_goal_is_refused() -> None:
+    with pytest.raises(LockstepError):
+        judge([ONE], goal=t.cast(t.Any, "destroy"))
+
+
+record_maps = st.dictionaries(st.sampled_from([unit["name"] for unit in UNITS]), st.sampled_from(STATES))
+
+
+@given(forward=record_maps, back=record_maps)
+def test_it_fails_unless_all_are_live_and_every_unit_is_in_one_group(
+    forward: dict[str, str], back: dict[str, str]
+) -> None:
+    found = judged(forward, dict(back))
+    assert sorted(name for names in found.groups.values() for name in names) == sorted(u["name"] for u in UNITS)
+    assert found.failed == (len(found.groups["live"]) != len(UNITS))
+    assert (found.status == "completed") == (not found.failed)
+    if found.status == "rolled_back":
+        assert not any(found.groups[group] for group in ("live", "kept", "failed", "unreachable", "rollback_failed"))
+    assert found.as_dict()["status"] == found.status
