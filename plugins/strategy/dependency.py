@@ -22,7 +22,9 @@ description:
   - With C(lockstep_direction=reverse) dependents come before what they depend on, and a failure withholds only the
     units whose undo depends on the failed one.
   - The host C(lockstep_controller) has to be among the hosts of the play. It ends at once and is no unit. Without it
-    a play in which every unit fails would end the run, and no later play could undo anything or tell of it.
+    a play in which every unit fails would end the run, and no later play could undo anything or tell of it. A play
+    with this strategy and without tasks does nothing but add C(lockstep_controller) to the hosts that C(--limit)
+    chose, for the plays that follow.
 notes:
   - Strategy plugins take no options. This one reads the variables of C(lockstep_controller), once per play.
   - C(lockstep_plan) is the plan; its C(units) with C(name), C(depends_on), C(server), C(estimated_seconds) are what
@@ -41,6 +43,11 @@ notes:
 """
 
 EXAMPLES = r"""
+- name: Take the controller along where --limit leaves it out
+  hosts: all
+  gather_facts: false
+  strategy: lockstep.deploy.dependency
+
 - name: Deploy the units
   hosts: lockstep_controller:lockstep_units
   gather_facts: false
@@ -54,7 +61,6 @@ EXAMPLES = r"""
 import collections
 import typing as t
 
-from ansible import context
 from ansible.errors import AnsibleError
 from ansible.executor.play_iterator import FailedStates
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -171,8 +177,15 @@ class StrategyModule(FreeStrategy):
         """
         _refuse_unfit_play(iterator)
         self._hosts = {host.name: host for host in map(self._inventory.get_host, self._hosts_cache) if host}
+        if not any(iterator.get_next_task_for_host(host, peek=True)[1] for host in self._hosts.values()):
+            self._take_controller_along()
+            return Admission([])
         if CONTROLLER not in self._hosts:
-            raise AnsibleError(_controller_missing())
+            raise AnsibleError(
+                f"{CONTROLLER} has to be among the hosts of a play with the strategy lockstep.deploy.dependency, or a "
+                "play in which every unit fails would end the run without undoing anything. Where --limit leaves it "
+                "out, a play without tasks before this one takes it along; the strategy's documentation shows it."
+            )
         variables = self._read_variables(iterator)
         self._direction = _direction(variables)
         self._outcomes = variables.get("lockstep_outcome", {})
@@ -195,6 +208,15 @@ class StrategyModule(FreeStrategy):
         iterator._play.strategy = "ansible.builtin.free"
         return admission
 
+    def _take_controller_along(self) -> None:
+        """Adds the controller to the hosts that `--limit` chose, for the plays that follow."""
+        controller = self._inventory.get_host(CONTROLLER)
+        if controller is None:
+            raise AnsibleError(f"{CONTROLLER} is not in the inventory.")
+        self._hosts = {CONTROLLER: controller}
+        chosen = [host.name for host in self._inventory.get_hosts("all", ignore_restrictions=True)]
+        self._inventory.subset([*chosen, CONTROLLER])
+
     def _read_variables(self, iterator: PlayIterator) -> dict[str, t.Any]:
         """The variables of the controller that concern admission, templated."""
         found = self._variable_manager.get_vars(play=iterator._play, host=self._hosts[CONTROLLER])
@@ -207,7 +229,10 @@ class StrategyModule(FreeStrategy):
         """The units of the play: those the plan names, or all hosts but the controller where there is no plan."""
         if plan is None:
             return [_unit_of_host(host) for name, host in self._hosts.items() if name != CONTROLLER]
-        return [_unit_of_plan(planned) for planned in plan["units"] if planned["name"] in self._hosts]
+        units = [_unit_of_plan(planned) for planned in plan["units"] if planned["name"] in self._hosts]
+        if plan["units"] and not units and self._direction == "forward":
+            raise AnsibleError("None of the units of the plan is among the hosts of the play; look at --limit and only.")
+        return units
 
     def _window(self, window: int, per_server: int, units: t.Sequence[Unit]) -> int:
         """How many units may be in flight, never more than there are worker processes."""
@@ -284,15 +309,6 @@ def _unfit_in(task: Task) -> str:
     if action in _ACTIONS_FOR_ALL:
         return str(action)
     return "run_once" if task.run_once else ""
-
-
-def _controller_missing() -> str:
-    limit = context.CLIARGS.get("subset")
-    because = f" --limit '{limit}' leaves it out: use --limit '{limit},{CONTROLLER}'." if limit else ""
-    return (
-        f"{CONTROLLER} has to be among the hosts of a play with the strategy lockstep.deploy.dependency, or a play "
-        f"in which every unit fails would end the run without undoing anything.{because}"
-    )
 
 
 def _direction(variables: t.Mapping[str, t.Any]) -> Direction:
