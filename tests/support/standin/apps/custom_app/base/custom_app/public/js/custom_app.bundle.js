@@ -1,0 +1,2 @@
+// Page script of Custom App.
+window.custom_app_version = "0.0.0";

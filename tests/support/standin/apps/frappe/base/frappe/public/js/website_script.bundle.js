@@ -1,0 +1,2 @@
+// Website scripts of the site.
+window.frappe_website = true;
