@@ -21,7 +21,7 @@ import click
 
 from standin.bench import environment
 from standin.bench.config import get_config
-from standin.bench.shared import bench_command, is_bench, log, run
+from standin.bench.shared import bench_command, bench_name, is_bench, log, run
 
 
 def apps_of(bench: str) -> list[str]:
@@ -75,7 +75,7 @@ def get_app(
             fg="red",
         )
         sys.exit(1)
-    app = re.sub(r"\.git$", "", os.path.basename(urllib.parse.urlparse(url).path.rstrip("/")))
+    app = _name_of(url)
     target = pathlib.Path(bench, "apps", app)
     if target.exists():
         question = f"A directory for the application '{app}' already exists. Do you want to continue and overwrite it?"
@@ -90,7 +90,25 @@ def get_app(
     if get_config(bench).get("shallow_clone"):
         command += ["--depth", "1"]
     run([*command, "--origin", "upstream"], cwd=os.path.join(bench, "apps"))
-    install(bench, app, branch, skip_assets)
+    install(bench, _renamed(target), branch, skip_assets)
+
+
+def _name_of(url: str) -> str:
+    path = urllib.parse.urlparse(url).path.rstrip("/")
+    if os.path.isdir(path) and not os.path.exists(os.path.join(path, ".git")):
+        # bench asks GitPython for the work tree of a repository on disk, and a bare one has none
+        raise TypeError("expected str, bytes or os.PathLike object, not NoneType")
+    return re.sub(r"\.git$", "", os.path.basename(path))
+
+
+def _renamed(target: pathlib.Path) -> str:
+    """The app's name is that of its project; its folder follows."""
+    project = target / "pyproject.toml"
+    found = re.search(r'^name = "([^"]+)"', project.read_text(), re.MULTILINE) if project.exists() else None
+    name = found.group(1) if found else target.name
+    if name != target.name:
+        target.rename(target.with_name(name))
+    return name
 
 
 def install(bench: str, app: str, branch: str | None, skip_assets: bool) -> None:
@@ -102,6 +120,18 @@ def install(bench: str, app: str, branch: str | None, skip_assets: bool) -> None
     sync_apps(bench, app, branch)
     if not skip_assets:
         build_assets(bench, app)
+    _restart(bench)
+
+
+def _restart(bench: str) -> None:
+    """What bench does after every app it gets: it restarts the groups named after the folder. Here it is only told."""
+    if os.environ.get("FRAPPE_DOCKER_BUILD"):
+        return
+    name = bench_name(bench)
+    for group in (f"{name}-web:", f"{name}-workers:"):
+        click.secho(f"$ supervisorctl restart {group}", fg="bright_black")
+        with open(os.path.join(bench, "logs", "bench.log"), "a", encoding="utf-8") as log_file:
+            log_file.write(f"supervisorctl restart {group}\n")
 
 
 def build_assets(bench: str, app: str | None = None) -> None:

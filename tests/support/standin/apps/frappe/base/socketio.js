@@ -7,7 +7,7 @@ const http = require("http");
 const path = require("path");
 
 const config = JSON.parse(fs.readFileSync(path.resolve(__dirname, "../../sites/common_site_config.json"), "utf8"));
-const port = config.socketio_port || 9000;
+const port = Number(process.env.FRAPPE_SOCKETIO_PORT || config.socketio_port || 9000);
 
 http.createServer((request, response) => {
 	if (!request.url.startsWith("/socket.io")) {

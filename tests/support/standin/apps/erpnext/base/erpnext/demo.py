@@ -24,6 +24,8 @@ def seed(orders: int = 100) -> int:
             extra = {"parent": order, "parenttype": "Sales Order", "parentfield": "items", "idx": place + 1}
             _row("Sales Order Item", f"{order}-{place}", item_code=f"ITEM-{place}", qty=1, rate=10, **extra)
             _row("Stock Ledger Entry", f"{order}-{place}", item_code=f"ITEM-{place}", actual_qty=-1)
+    if not have:
+        _row("Terms and Conditions", "Standard", title="Standard", terms="30 days")
     frappe.db.commit()
     return have + int(orders)
 

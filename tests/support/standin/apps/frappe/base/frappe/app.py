@@ -103,13 +103,13 @@ def _open_site(request: Request) -> None:
         frappe.local.flags.read_only = True
         frappe.local.db.begin(read_only=True)
     frappe.local.form_dict = frappe._dict(request.form)
-    if frappe.local.flags.read_only and request.method in _UNSAFE:
-        raise frappe.InReadOnlyMode("Site is running in read only mode for maintenance or site update")
     authenticate(request.cookies, request.authorization)
 
 
 def _route(request: Request) -> Response:
     path = request.path
+    if request.method == "OPTIONS":
+        return Response(200, "")
     if path.startswith("/api/method/"):
         return _method(path.removeprefix("/api/method/").strip("/"), request)
     if path.startswith("/api/resource/"):
@@ -128,7 +128,7 @@ def _route(request: Request) -> Response:
 def _method(name: str, request: Request) -> Response:
     if name == "login":
         return _login()
-    short = {"ping": "frappe.ping", "version": "frappe.pages.version", "logout": "frappe.pages.logout"}
+    short = {"ping": "frappe.ping", "logout": "frappe.pages.logout"}
     for hook in reversed(frappe.get_hooks("override_whitelisted_methods", {}).get(name, [])):
         name = hook
         break
@@ -140,7 +140,7 @@ def _method(name: str, request: Request) -> Response:
         frappe.local.session.user == "Guest" and function not in frappe.guest_methods
     ):
         raise frappe.PermissionError(f"Function {name} is not whitelisted.")
-    if request.method not in (*frappe.whitelisted[function], "HEAD"):
+    if request.method not in frappe.whitelisted[function]:
         raise frappe.PermissionError("Not permitted")
     result = frappe.call(function, **frappe.local.form_dict)
     return _json(200, {"message": result} if result is not None else {})
@@ -178,6 +178,8 @@ def _failure(request: Request, error: Exception) -> Response:
         return _json(status, answer)
     if isinstance(error, frappe.SessionStopped | frappe.InReadOnlyMode):
         return Response(status, pages.stopped())
+    if status == 404 and frappe.local.db:
+        return Response(status, pages.page("404"))
     return Response(status, pages.error(status))
 
 

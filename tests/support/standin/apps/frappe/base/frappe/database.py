@@ -104,6 +104,8 @@ class Database:
     def commit(self) -> None:
         self._connection.commit()
         self._writes = 0
+        if frappe.local.flags.read_only:
+            self.begin(read_only=True)
         waiting, self.after_commit = self.after_commit, []
         for one in waiting:
             one()

@@ -43,7 +43,7 @@ CREATE TABLE `__Auth` (
 CREATE TABLE `__global_search` (
   `doctype` varchar(100), `name` varchar(140), `title` varchar(140), `content` text, `route` varchar(140),
   `published` tinyint(1) NOT NULL DEFAULT 0, FULLTEXT (`content`), UNIQUE `doctype_name` (`doctype`, `name`)
-) ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
+) ENGINE=MyISAM CHARACTER SET=utf8mb4 COLLATE=utf8mb4_unicode_ci;
 CREATE TABLE `__UserSettings` (
   `user` varchar(180) NOT NULL, `doctype` varchar(180) NOT NULL, `data` text, UNIQUE (`user`, `doctype`)
 ) ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET=utf8mb4 COLLATE=utf8mb4_unicode_ci;

@@ -95,12 +95,13 @@ def sync_jobs() -> None:
     db = frappe.local.db
     for method, (frequency, cron) in wanted.items():
         name = method.partition(".")[2] if method.count(".") > 1 else method
-        if db.exists("Scheduled Job Type", {"method": method}):
+        known = db.sql("SELECT frequency, cron_format FROM `tabScheduled Job Type` WHERE method = %s", (method,))
+        if known and tuple(known[0]) != (frequency, cron):
             db.sql(
                 "UPDATE `tabScheduled Job Type` SET frequency = %s, cron_format = %s WHERE method = %s",
                 (frequency, cron, method),
             )
-        else:
+        elif not known:
             fields = {"name": name, "method": method, "frequency": frequency, "cron_format": cron, "stopped": 0}
             frappe.get_doc({"doctype": "Scheduled Job Type", **fields}).insert(ignore_permissions=True)
     for row in frappe.get_all("Scheduled Job Type", fields=["name", "method"]):

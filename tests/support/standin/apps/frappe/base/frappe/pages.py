@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Web pages. A page names the assets of its bench, and needs the code of every installed app."""
+"""Web pages. Each one, 404 too, holds its bench's whole map of assets, and needs the code of every installed app."""
 
 from __future__ import annotations
 
 import html
 import importlib
+import json
 
 import frappe
 from frappe.build import assets_json
@@ -23,6 +24,7 @@ def page(route: str) -> str:
     known = assets_json()
     tags = [f'<link type="text/css" rel="stylesheet" href="{known.get(name, name)}">' for name in styles]
     tags += [f'<script type="text/javascript" src="{known.get(name, name)}"></script>' for name in scripts]
+    tags.append(f"<script>frappe.boot = {json.dumps({'sitename': frappe.local.site, 'assets_json': known})};</script>")
     title = html.escape(route.title())
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
@@ -50,11 +52,6 @@ def stopped() -> str:
 def error(status: int) -> str:
     titles = {401: "Session Expired", 403: "Not Permitted", 404: "Not Found", 417: "Validation Error"}
     return _plain(titles.get(status, "Server Error"), "")
-
-
-@frappe.whitelist(allow_guest=True)
-def version() -> str:
-    return frappe.__version__
 
 
 @frappe.whitelist(allow_guest=True)

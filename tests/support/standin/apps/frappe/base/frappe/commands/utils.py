@@ -25,9 +25,13 @@ from frappe.utils import filelock
 @click.option("--production", is_flag=True)
 @click.option("--verbose", is_flag=True)
 @click.option("--force", is_flag=True)
-def build(app: str | None, apps: str | None, hard_link: bool, **_: t.Any) -> None:
+def build(app: str | None, apps: str | None, hard_link: bool, force: bool, **_: t.Any) -> None:
     """Write assets under new hashed names and delete the old ones."""
     from frappe.build import bundle
+
+    if not (force or app or apps or os.environ.get("CI")):
+        # The framework asks GitHub for built assets first; there is no network here.
+        click.secho("An Error occurred while downloading assets: Failed to resolve 'github.com'", fg="red")
 
     frappe.init("")
     with filelock("bench_build", is_global=True, timeout=10):

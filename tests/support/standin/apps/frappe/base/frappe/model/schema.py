@@ -75,7 +75,7 @@ def create(meta: dict[str, t.Any]) -> None:
     lines += [f"UNIQUE INDEX `{field['fieldname']}` (`{field['fieldname']}`)" for field in _unique(meta)]
     frappe.local.db.sql_ddl(
         f"create table if not exists `tab{meta['name']}` ({', '.join(lines)}) "
-        "ENGINE=InnoDB ROW_FORMAT=DYNAMIC CHARACTER SET=utf8mb4 COLLATE=utf8mb4_unicode_ci"
+        f"ENGINE={meta.get('engine') or 'InnoDB'} ROW_FORMAT=DYNAMIC CHARACTER SET=utf8mb4 COLLATE=utf8mb4_unicode_ci"
     )
 
 

@@ -7,36 +7,38 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import typing as t
 import uuid
 
 import frappe
 import redis
+import rq.executions
+import rq.job
+import rq.registry
+import rq.utils
 from frappe.utils import cint, get_bench_id
 from rq import Queue, Worker
-from rq.job import Job
 
 _TIMEOUTS = {"short": 300, "default": 300, "long": 1500}
-_SEPARATOR = "||"
+_SEPARATOR = "::"
 _NICENESS = 10
 
 
-class SiteJob(Job):
-    """A job whose id names its site. RQ allows no dots in ids that it checks; names of sites have them."""
+def _allow_site_ids() -> None:
+    """Let ids be ``<site>::<id>``, as they are under RQ 1. RQ 2 allows no dots and colons in them and splits at those."""
 
-    @classmethod
-    def create(cls, *args: t.Any, **kwargs: t.Any) -> SiteJob:
-        name = kwargs.pop("id", None)
-        job = t.cast(SiteJob, super().create(*args, **kwargs))
-        if name:
-            job._id = name
-        return job
+    def last_part_off(key: str) -> tuple[str, str]:
+        job_id, _, execution = key.rpartition(":")
+        return job_id, execution
 
-    def set_id(self, value: str) -> None:
-        self._id = value
+    rq.job.JOB_ID_PATTERN = re.compile(r".+")
+    for module in (rq.utils, rq.executions, rq.registry):
+        module.parse_composite_key = last_part_off
 
-    id = property(lambda self: self._id, set_id)
+
+_allow_site_ids()
 
 
 def get_redis_conn() -> t.Any:
@@ -67,11 +69,11 @@ def qualified(queue: str) -> str:
 def get_queue(queue: str) -> Queue:
     if queue not in queue_names():
         frappe.throw(f"Queue should be one of {', '.join(queue_names())}")
-    return Queue(qualified(queue), connection=get_redis_conn(), job_class=SiteJob)
+    return Queue(qualified(queue), connection=get_redis_conn())
 
 
 def create_job_id(job_id: str | None) -> str:
-    return f"{frappe.local.site}{_SEPARATOR}{(job_id or str(uuid.uuid4())).replace(':', '|')}"
+    return f"{frappe.local.site}{_SEPARATOR}{job_id or uuid.uuid4()}"
 
 
 def enqueue(
@@ -148,7 +150,7 @@ def start_worker(queue: str | None, quiet: bool = False, burst: bool = False) ->
         names = [qualified(name.strip()) for name in (queue.split(",") if queue else queue_names())]
         niceness = frappe.get_conf().background_process_niceness
     os.nice(_NICENESS if niceness is None else cint(niceness))
-    worker = Worker(names, connection=connection, job_class=SiteJob)
+    worker = Worker(names, connection=connection)
     worker.work(logging_level="WARNING" if quiet else "INFO", burst=burst)
 
 

@@ -10,7 +10,7 @@ import collections
 
 import frappe
 from frappe.utils import get_sites
-from frappe.utils.background_jobs import SiteJob, get_queue, get_redis_conn, queue_names
+from frappe.utils.background_jobs import get_queue, get_redis_conn, queue_names
 from frappe.utils.scheduler import is_scheduler_disabled, is_scheduler_inactive
 from rq import Worker
 
@@ -32,7 +32,7 @@ def pending_jobs(site: str | None) -> dict[str, list[str]]:
 def doctor(site: str | None) -> None:
     """Print what can be seen; it never fails for what it finds."""
     with frappe.init_site(site):
-        workers = len(Worker.all(connection=get_redis_conn(), job_class=SiteJob))
+        workers = len(Worker.all(connection=get_redis_conn()))
         jobs = pending_jobs(site)
     print("-----Checking scheduler status-----")
     for one in [site] if site else get_sites("."):

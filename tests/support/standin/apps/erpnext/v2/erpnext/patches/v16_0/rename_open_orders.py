@@ -8,5 +8,6 @@ import frappe
 
 
 def execute() -> None:
-    """Rewrites the status of open orders."""
+    """Rewrites the status of open orders, and the terms."""
     frappe.db.sql("UPDATE `tabSales Order` SET status = 'To Deliver' WHERE status = 'Open'")
+    frappe.db.sql("UPDATE `tabTerms and Conditions` SET terms = CONCAT(terms, ', net')")

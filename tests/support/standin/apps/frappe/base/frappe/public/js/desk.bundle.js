@@ -1,0 +1,2 @@
+// What users work in.
+window.frappe_desk = true;
