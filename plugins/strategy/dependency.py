@@ -74,6 +74,7 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.admission import A
 if t.TYPE_CHECKING:
     from ansible.executor.play_iterator import HostState, PlayIterator
     from ansible.inventory.host import Host
+    from ansible.inventory.manager import InventoryManager
     from ansible.playbook.task import Task
 
 CONTROLLER = "lockstep_controller"
@@ -88,7 +89,7 @@ class StrategyModule(FreeStrategy):
     """The ``free`` strategy over the units in flight instead of all hosts."""
 
     def __init__(self, tqm: t.Any) -> None:
-        super().__init__(tqm)
+        super().__init__(tqm)  # type: ignore[no-untyped-call]
         self._admission: Admission | None = None
         self._direction: Direction = "forward"
         self._hosts: dict[str, Host] = {}
@@ -214,8 +215,9 @@ class StrategyModule(FreeStrategy):
         if controller is None:
             raise AnsibleError(f"{CONTROLLER} is not in the inventory.")
         self._hosts = {CONTROLLER: controller}
-        chosen = [host.name for host in self._inventory.get_hosts("all", ignore_restrictions=True)]
-        self._inventory.subset([*chosen, CONTROLLER])
+        inventory = t.cast("InventoryManager", self._inventory)
+        chosen = [host.name for host in inventory.get_hosts("all", ignore_restrictions=True)]
+        inventory.subset([*chosen, CONTROLLER])
 
     def _read_variables(self, iterator: PlayIterator) -> dict[str, t.Any]:
         """The variables of the controller that concern admission, templated."""

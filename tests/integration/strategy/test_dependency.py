@@ -102,12 +102,13 @@ def test_units_that_failed_in_a_play_before_are_not_built_upon(tmp_path: pathlib
     before = {
         "hosts": "lockstep_controller:lockstep_units",
         "gather_facts": False,
-        "tasks": [{**FAIL, "when": "inventory_hostname == 'first'"}],
+        "tasks": [{**FAIL, "when": "inventory_hostname == 'unit1'"}],
     }
-    result = Scene(tmp_path, CHAIN).run(Play([record("begin")], before=[before]))
+    result = Scene(tmp_path, apart(2)).run(Play([record("begin")], before=[before]))
     assert result.rc != 0
     assert result.events == []
-    assert result.outcome["forward"]["failed"] == ["first"]
+    assert result.outcome["forward"]["failed"] == ["unit1"]
+    assert result.outcome["forward"]["withheld"] == ["unit0"]
 
 
 def test_a_unit_in_flight_never_waits_for_a_fork(tmp_path: pathlib.Path) -> None:
@@ -149,12 +150,14 @@ def test_what_can_not_go_by_units_is_refused_before_anything_starts(
     assert named in result.output
 
 
-def test_each_task_is_announced_by_its_own_name_though_skipped_ones_are_hidden(
+def test_each_result_is_shown_below_the_name_of_its_task_though_skipped_ones_are_hidden(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANSIBLE_DISPLAY_SKIPPED_HOSTS", "false")
-    tasks = [record("one"), record("two", when="false"), record("three")]
-    result = Scene(tmp_path, apart(4)).run(Play(tasks), lockstep_window=4)
-    assert "TASK [Record one]" in result.output
-    assert "TASK [Record three]" in result.output
-    assert "TASK [Record two]" not in result.output
+    tasks = [
+        record("one", when="inventory_hostname == 'unit0'", seconds=1),
+        record("two", when="inventory_hostname == 'unit1'", seconds=2),
+    ]
+    shown = Scene(tmp_path, apart(2)).run(Play(tasks), lockstep_window=2).output
+    order = ["TASK [Record one]", "changed: [unit0", "TASK [Record two]", "changed: [unit1"]
+    assert sorted(order, key=shown.index) == order
