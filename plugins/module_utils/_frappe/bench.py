@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, process
@@ -26,12 +25,15 @@ class Bench:
         path: Its folder.
         user: Who owns it and runs its commands.
         command: The ``bench`` executable.
+        env: Environment variables for it.
     """
 
-    def __init__(self, path: str, user: str | None, command: str) -> None:
+    def __init__(self, path: str, user: str, command: str, env: t.Mapping[str, str] | None = None) -> None:
         self.path = path
-        self.user = user or pwd.getpwuid(os.stat(path).st_uid).pw_name
+        self.user = user
         self.command = command
+        # bench prefers uv where it finds it, and uv ignores pip's configuration.
+        self.env = {"BENCH_DISABLE_UV": "1", **(env or {})}
 
     @property
     def sites_folder(self) -> str:
@@ -58,7 +60,7 @@ class Bench:
         Raises:
             LockstepError: It can't be started, took too long, or failed while ``check`` is set.
         """
-        environment = {"BENCH_DISABLE_UV": "1", **options.pop("env", {})}
+        environment = {**self.env, **options.pop("env", {})}
         return process.run(
             [self.command, *args],
             user=self.user,

@@ -44,13 +44,16 @@ def look():
 
 begun = time.monotonic()
 first = None
+empty = 0
 while True:
     queued, running = look()
     first = first if first is not None else len(queued) + len(running)
-    if not queued and not running or time.monotonic() - begun > wanted["timeout"]:
+    empty = 0 if queued or running else empty + 1
+    # A job that a worker takes is in no list for a moment, so nothing must be there twice.
+    if empty > 1 or not empty and time.monotonic() - begun > wanted["timeout"]:
         print(json.dumps({"queued": queued, "running": running, "drained": first - len(queued) - len(running)}))
         break
-    time.sleep(0.2)
+    time.sleep(0.1)
 """
 
 

@@ -56,7 +56,7 @@ def short_id(text: str) -> str:
 
 def release_id(apps: t.Sequence[App]) -> str:
     """The id of a release: the same apps at the same commits are the same release."""
-    return short_id(json.dumps([[app.name, app.commit] for app in apps]))
+    return short_id(json.dumps(sorted([app.name, app.commit] for app in apps)))
 
 
 class Layout:
@@ -65,16 +65,17 @@ class Layout:
     Args:
         name: The bench's name.
         root: Where releases, data and backups lie; on the same file system as the adopted bench.
-        state_dir: Where journals and locks of the server lie, ``/var/lib/lockstep``; nginx can look into it.
-        run_dir: Where sockets lie, ``/run/lockstep``; empty after a reboot.
+        state_dir: Where journals and locks of the server lie, ``/var/lib/lockstep``.
+        backup_dir: Where backups lie; ``<root>/backups`` if not given.
     """
 
-    def __init__(self, *, name: str, root: str, state_dir: str, run_dir: str) -> None:
+    def __init__(self, *, name: str, root: str, state_dir: str, backup_dir: str | None = None) -> None:
+        self._backup_dir = backup_dir or os.path.join(root, "backups")
         self.name = valid_name("bench", name)
         self.root = os.path.normpath(root)
         self.state_dir = state_dir
-        self.run_dir = run_dir
-        self.record = os.path.join(self.root, "bench.json")
+        # With the state, which is root's: nobody who may write to the bench decides what gets removed.
+        self.record = os.path.join(state_dir, "benches", f"{self.name}-{short_id(self.root)}.json")
 
     def release(self, release: str) -> str:
         return os.path.join(self.root, "releases", release)
@@ -83,16 +84,8 @@ class Layout:
         return os.path.join(self.root, "data", valid_name("site", site))
 
     def backups(self, site: str) -> str:
-        return os.path.join(self.root, "backups", valid_name("site", site))
+        return os.path.join(self._backup_dir, valid_name("site", site))
 
     def source(self, app: App) -> str:
         """The bare repository an app is cloned from; its last part is the app's name, as bench derives it from there."""
         return os.path.join(self.root, "sources", app.commit[:12], app.name)
-
-    def slot(self, number: int) -> str:
-        """The folder with the sockets of the release that uses a slot."""
-        return os.path.join(self.run_dir, short_id(f"{self.root}#{number}"))
-
-    def live(self, site: str) -> str:
-        """The symlink that says which release gets a site's traffic; it survives a reboot, sockets don't."""
-        return os.path.join(self.state_dir, "live", short_id(f"{self.root}:{site}"))

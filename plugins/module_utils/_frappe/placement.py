@@ -20,6 +20,9 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import Layout
 
+# A migration removes this file and makes it anew: through a link, the old one would stay in the data.
+_NOT_LINKED = ("touched_tables.json",)
+
 
 class Placement:
     """The place of one site in the benches of a server.
@@ -128,6 +131,8 @@ class Placement:
         atomic.fsync_dir(folder)
 
     def _link(self, folder: str, entry: str) -> None:
+        if entry in _NOT_LINKED:
+            return
         link = os.path.join(folder, entry)
         if not os.path.lexists(link):
             os.symlink(os.path.join(self.data, entry), link)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 import socket
 import typing as t
@@ -42,16 +43,18 @@ class Release(t.NamedTuple):
 
 
 class Record:
-    """``<root>/bench.json``, changed under one lock by the bench's unit and its sites.
+    """The record of one bench, changed under one lock by the bench's unit and its sites.
 
     Args:
         layout: Where the bench lies.
-        first_port: Where the search for free ports begins.
+        first_port: The first port that Redis and realtime of a release may use.
+        last_port: The last one.
     """
 
-    def __init__(self, layout: Layout, first_port: int) -> None:
+    def __init__(self, layout: Layout, first_port: int, last_port: int) -> None:
         self._layout = layout
         self._first_port = first_port
+        self._last_port = last_port
 
     def exists(self) -> bool:
         return os.path.exists(self._layout.record)
@@ -87,6 +90,16 @@ class Record:
     def add_site(self, site: str, served: t.Mapping[str, t.Any]) -> None:
         with self._changing() as content:
             content["sites"][site] = dict(served)
+
+    def set_bridges(self, bridges: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+        """Write down the sockets nginx opens for this bench; every bench of the server is in one nginx file."""
+        with self._changing() as content:
+            content["bridges"] = [dict(bridge) for bridge in bridges]
+
+    def of_server(self) -> list[dict[str, t.Any]]:
+        """The records of all benches of this server, this one among them, as they are stored."""
+        pattern = os.path.join(os.path.dirname(self._layout.record), "*.json")
+        return [dict(atomic.read_json(path, {})) for path in sorted(glob.glob(pattern))]
 
     def drop_site(self, site: str) -> None:
         with self._changing() as content:
@@ -137,18 +150,11 @@ class Record:
             for found in content["releases"].values():
                 found.pop("ports", None)
             atomic.write_json(self._layout.record, content, mode=0o644)
-            self._register()
-
-    def _register(self) -> None:
-        path = os.path.join(self._layout.state_dir, "benches.json")
-        known = atomic.read_json(path, [])
-        if self._layout.record not in known:
-            atomic.write_json(path, [*known, self._layout.record], mode=0o644)
 
     def _ports_of_server(self) -> set[int]:
         taken: set[int] = set()
-        for record in atomic.read_json(os.path.join(self._layout.state_dir, "benches.json"), []):
-            for ports in atomic.read_json(record, {}).get("slots", {}).values():
+        for record in self.of_server():
+            for ports in record.get("slots", {}).values():
                 taken.update(ports.values())
         return taken
 
@@ -158,8 +164,8 @@ class Record:
         for name in PORT_NAMES:
             while port in taken or not _is_free(port):
                 port += 1
-                if port > 65535:
-                    raise LockstepError(f"no free port from {self._first_port} on for {self._layout.name}")
+                if port > self._last_port:
+                    raise LockstepError(f"no free port in {self._first_port}-{self._last_port} for {self._layout.name}")
             found[name] = port
             taken.add(port)
         return found

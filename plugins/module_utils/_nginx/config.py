@@ -150,6 +150,9 @@ def _bridge(bridge: Bridge) -> Lines:
         "proxy_request_buffering off;",
         "proxy_buffering off;",
         "proxy_buffer_size 128k;",
+        # Unused here, but nginx compares their defaults with the size above and refuses the file.
+        "proxy_buffers 4 256k;",
+        "proxy_busy_buffers_size 256k;",
         "proxy_read_timeout 1h;",
         "proxy_send_timeout 1h;",
         "proxy_redirect off;",

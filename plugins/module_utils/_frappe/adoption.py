@@ -1,0 +1,185 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Taking over a bench that somebody made with ``bench init``: once, and without anybody noticing."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import typing as t
+from urllib.parse import urlsplit
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import folders
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.fronts import Fronts, served
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import release_id
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import Site
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt, live, model
+
+_CRON_FOLDERS = ("/etc/cron.d", "/var/spool/cron/crontabs")
+
+
+class Adoption:
+    """A bench and those of its sites that are to be deployed.
+
+    Args:
+        context: The bench.
+        sites: Their names, with the domains the deployment file gives them beyond those nginx has.
+    """
+
+    def __init__(self, context: BenchContext, sites: t.Mapping[str, t.Sequence[str]]) -> None:
+        self._context = context
+        self._sites = sites
+        self._fronts = Fronts(context)
+
+    def missing(self) -> list[str]:
+        """The sites that were not adopted yet, in the order given."""
+        known = self._context.record.sites() if self._context.record.exists() else {}
+        return [site for site in self._sites if site not in known]
+
+    def needed(self) -> bool:
+        return not self._context.record.exists() or bool(self.missing())
+
+    def run(self) -> list[str]:
+        """Adopt the bench and the sites that were not adopted yet; can be repeated.
+
+        Returns:
+            What an administrator should know: directives that nginx no longer applies, crons that see other sites now.
+
+        Raises:
+            LockstepError: It is no bench, a site is missing, or nginx doesn't take the new file. What was moved is back.
+        """
+        context = self._context
+        context.adopted.require()
+        self._require_sites()
+        context.prepare_state()
+        self._adopt_bench()
+        missing = self.missing()
+        if not missing:
+            self._fronts.apply()
+            return []
+        warnings = [*self._adopt_sites(missing), *self._crons()]
+        return warnings
+
+    def _require_sites(self) -> None:
+        known = set(self._context.adopted.sites())
+        missing = sorted(set(self._sites) - known)
+        if missing:
+            raise LockstepError(
+                f"no such site in {self._context.adopted.path}: {', '.join(missing)}", hint="create it with bench new-site"
+            )
+
+    def _adopt_bench(self) -> None:
+        context = self._context
+        if not context.record.exists():
+            apps = context.adopted.apps()
+            context.record.adopt(release_id(apps), context.adopted.path, ports_of(context.adopted), apps)
+        adopted = context.record.adopted()
+        assert adopted is not None
+        context.prepare_runtime(adopted)
+        context.record.set_bridges(self._fronts.bridges(context.record.slots(), adopted))
+
+    def _adopt_sites(self, missing: list[str]) -> list[str]:
+        context = self._context
+        adopted = context.record.adopted()
+        assert adopted is not None
+        folders.ensure(os.path.join(context.layout.root, "data"), context.user)
+        configuration = self._fronts.nginx.configuration()
+        moved: list[Placement] = []
+        warnings: list[str] = []
+        try:
+            for site in missing:
+                placement = Placement(context.layout, site, context.user)
+                if placement.adopt(context.adopted):
+                    moved.append(placement)
+                traffic = context.traffic(site)
+                traffic.prepare()
+                # The bridge doesn't listen before nginx was reloaded, so this is a plain link and no switch.
+                live.switch(traffic.live, context.runtime(adopted).folder)
+                found = adopt.find(configuration, site, self._domains(site))
+                warnings += found.lost if found else []
+                context.record.add_site(site, served(self._served_as(found, site, placement)))
+            self._fronts.apply()
+        except LockstepError:
+            self._undo(missing, moved)
+            raise
+        return warnings
+
+    def _domains(self, site: str) -> list[str]:
+        """The names a site is known by beside its own: from the deployment file and from its own configuration."""
+        placement = Placement(self._context.layout, site, self._context.user)
+        config = Site(site, placement.data, self._context.user).config()
+        own = [item["domain"] if isinstance(item, dict) else str(item) for item in config.get("domains") or []]
+        return list(dict.fromkeys([*self._sites[site], *own]))
+
+    def _served_as(self, found: adopt.Found | None, site: str, placement: Placement) -> model.Site:
+        """How nginx shall serve the site: as it does now, and on further names as on its first plain one."""
+        listen = self._context.options["nginx"]["listen"]
+        listens = tuple(_listen(text) for text in listen) if listen else model.PLAIN
+        fronts = found.fronts if found else (model.Front((site,), listens),)
+        known = {name for front in fronts for name in front.names}
+        new = tuple(name for name in self._domains(site) if name not in known)
+        if new:
+            first = fronts[0]
+            fronts = (dataclasses.replace(first, names=(*first.names, *new)), *fronts[1:])
+        return model.Site(
+            name=site,
+            traffic=self._context.traffic(site).folder,
+            data=placement.data,
+            fronts=fronts,
+            body_size=(found.body_size if found else None) or "50m",
+            access_logs=found.access_logs if found else (),
+        )
+
+    def _undo(self, missing: t.Sequence[str], moved: t.Sequence[Placement]) -> None:
+        # nginx needs nothing: a configuration it doesn't take was put back by who tried it.
+        for site in missing:
+            self._context.record.drop_site(site)
+        for placement in moved:
+            placement.release(self._context.adopted)
+
+    def _crons(self) -> list[str]:
+        """Crons of the bench that say ``--site all``: they don't see a site that is passive in the bench they name."""
+        path = re.compile(re.escape(self._context.adopted.path) + r"(/|\s|$)")
+        found = []
+        for folder in _CRON_FOLDERS:
+            for name in sorted(os.listdir(folder)) if os.path.isdir(folder) and os.access(folder, os.R_OK) else []:
+                with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as handle:
+                    found += [
+                        f"cron in {folder}/{name} acts on all sites of the adopted bench and misses sites that moved on: "
+                        f"{line.strip()}"
+                        for line in handle
+                        if path.search(line) and "--site all" in line and not line.lstrip().startswith("#")
+                    ]
+        return found
+
+
+def ports_of(bench: Bench) -> dict[str, int]:
+    """The ports a bench that was not built by us uses.
+
+    Raises:
+        LockstepError: Its configuration doesn't name them.
+    """
+    config = bench.common_config()
+    try:
+        return {
+            "web": int(config["webserver_port"]),
+            "socketio": int(config["socketio_port"]),
+            "redis_cache": int(urlsplit(config["redis_cache"]).port or 6379),
+            "redis_queue": int(urlsplit(config["redis_queue"]).port or 6379),
+        }
+    except (KeyError, ValueError) as error:
+        path = os.path.join(bench.sites_folder, "common_site_config.json")
+        raise LockstepError(f"{path} does not say {error}: the bench can't be adopted") from error
+
+
+def _listen(text: str) -> model.Listen:
+    """A line of the deployment file's ``listen``: an address with its options."""
+    address, *options = str(text).split()
+    return model.Listen(address, tuple(option for option in options if option in model.LISTEN_OPTIONS))

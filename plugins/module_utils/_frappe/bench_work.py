@@ -1,0 +1,165 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What modules do with a bench: tell what is to be done, do it, take it back."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Transaction
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import bench_unit
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.adoption import Adoption
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App, release_id
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.release import Builder
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
+
+DRIVER = "frappe_bench"
+
+#: Seconds: a build with everything to download on a slow line.
+_LEASE = 7200.0
+
+
+class BenchWork:
+    """One bench in one deployment.
+
+    Args:
+        context: The bench.
+        unit: The unit's name.
+        deployment_id: The deployment.
+        apps: The apps of the release that shall be there.
+        sites: The sites of this deployment, with their domains.
+    """
+
+    def __init__(
+        self,
+        context: BenchContext,
+        unit: str,
+        deployment_id: str,
+        apps: t.Sequence[App],
+        sites: t.Mapping[str, t.Sequence[str]],
+    ) -> None:
+        self._context = context
+        self._unit = unit
+        self._deployment_id = deployment_id
+        self._apps = apps
+        self._release = release_id(apps)
+        self._adoption = Adoption(context, sites)
+        self.journal = Journal(context.unit_folder(unit))
+
+    def to_do(self) -> dict[str, t.Any]:
+        """What a deployment would do, looked up without changing anything.
+
+        Returns:
+            ``release``, ``adopt`` (sites that move into our care, or the bench itself), ``build``, ``start``,
+            ``missing_sources`` (names), ``before`` and ``after`` (versions).
+        """
+        self._context.adopted.require()
+        known = self._known()
+        running = known is not None and Processes(self._context).running(known)
+        return {
+            "release": self._release,
+            "adopt": self._adoption.missing() if self._adoption.needed() else [],
+            "build": known is None,
+            "start": not running,
+            "missing_sources": [] if known else [app.name for app in Builder(self._context).missing_sources(self._apps)],
+            "before": self._newest_versions(),
+            "after": {app.name: app.version for app in self._apps},
+        }
+
+    def _known(self) -> Release | None:
+        """The release, if it is built already; the bench that is to be adopted counts."""
+        if self._context.record.exists():
+            release = self._context.record.release(self._release)
+            return release if release is not None and release.ready else None
+        apps = self._context.adopted.apps()
+        if release_id(apps) != self._release:
+            return None
+        return Release(self._release, self._context.adopted.path, 0, {}, apps, adopted=True, ready=False)
+
+    def _newest_versions(self) -> dict[str, str | None]:
+        releases = [release for release in self._context.record.releases() if release.id != self._release]
+        return releases[-1].versions() if releases else {app.name: app.version for app in self._context.adopted.apps()}
+
+    def run(self, *, undo_on_failure: bool) -> tuple[bool, list[str]]:
+        """Adopt, build and start.
+
+        Args:
+            undo_on_failure: Remove what was built when its start fails.
+
+        Returns:
+            Whether anything changed, and what an administrator should know.
+
+        Raises:
+            LockstepError: It failed. The adopted bench serves as before.
+        """
+        self._context.prepare_state()
+        locks = self._context.locks()
+        with contextlib.closing(locks.at_work(self._unit)):
+            held = locks.acquire(self._unit, self._deployment_id, _LEASE)
+            to_do = self.to_do()
+            adopts = self._adoption.needed()
+            warnings = self._adoption.run()
+            self._open(to_do)
+            phases = [
+                bench_unit.Prepare(self._context, self._release, self._apps),
+                bench_unit.Verify(self._context, self._release),
+            ]
+            transaction = Transaction(unit=self._unit, journal=self.journal, locks=locks, held=held, phases=phases)
+            try:
+                transaction.advance([phase.name for phase in phases])
+            except LockstepError as error:
+                if undo_on_failure:
+                    transaction.undo()
+                    self.journal.close("restored", reason=error.message)
+                    locks.release(held)
+                    error.left = error.left or "the release that serves was not touched"
+                raise
+            self.journal.close("live")
+            locks.release(held)
+            return adopts or to_do["build"] or to_do["start"], warnings
+
+    def _open(self, to_do: t.Mapping[str, t.Any]) -> None:
+        if self.journal.is_open and self.journal.deployment_id == self._deployment_id:
+            return
+        self.journal.open(
+            unit=self._unit,
+            driver=DRIVER,
+            deployment_id=self._deployment_id,
+            data={"release": self._release, "versions": {"before": to_do["before"], "after": to_do["after"]}},
+        )
+
+
+def roll_back(context: BenchContext, unit: str, deployment_id: str) -> tuple[bool, Journal, list[dict[str, t.Any]]]:
+    """Remove the release that a deployment built, unless a site is active in it.
+
+    Returns:
+        Whether anything changed, the unit's journal, and what was done per phase.
+
+    Raises:
+        LockstepError: It could not be removed.
+    """
+    journal = Journal(context.unit_folder(unit))
+    if journal.deployment_id != deployment_id or journal.status == "restored":
+        return False, journal, []
+    locks = context.locks()
+    with contextlib.closing(locks.at_work(unit)):
+        held = locks.take_over(unit, deployment_id, _LEASE)
+        release = journal.data["release"]
+        phases = [bench_unit.Prepare(context, release, []), bench_unit.Verify(context, release)]
+        transaction = Transaction(unit=unit, journal=journal, locks=locks, held=held, phases=phases)
+        needed = context.record.release(release)
+        if needed is not None and Processes(context).active_sites(needed):
+            journal.close("kept", reason=f"sites stay on release {release}")
+            locks.release(held)
+            return False, journal, []
+        done = transaction.undo()
+        journal.close("restored")
+        locks.release(held)
+        return True, journal, done

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One deployment of one site: what its phases share."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import manifest
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import Site
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Admin, Database
+
+
+class Options(t.NamedTuple):
+    """How a site is deployed.
+
+    ``timeout`` (s) bounds the migration, ``drain_timeout`` (s) the wait for jobs and old requests, ``wait_time`` (s) is how
+    long the site is watched after the thaw. ``tests`` are commands, as argument lists, that must succeed before traffic moves.
+    """
+
+    apps: t.Sequence[str]
+    config: t.Mapping[str, t.Any]
+    freeze: str
+    backup: bool
+    tests: t.Sequence[t.Sequence[str]]
+    endpoints: t.Sequence[t.Mapping[str, t.Any]]
+    timeout: float
+    drain_timeout: float
+    wait_time: float
+    health_check_timeout: float
+
+
+class SiteDeployment:
+    """A site on its way from one release to another.
+
+    Args:
+        context: The bench.
+        site: The site's name.
+        journal: The unit's open journal; releases are taken from it, so that an undo means the same ones.
+        options: How it is deployed.
+    """
+
+    def __init__(self, context: BenchContext, site: str, journal: Journal, options: Options) -> None:
+        self.context = context
+        self.journal = journal
+        self.options = options
+        self.placement = Placement(context.layout, site, context.user)
+        self.site = Site(site, self.placement.data, context.user)
+        self.traffic = context.traffic(site)
+
+    @property
+    def before(self) -> Release:
+        """The release the site was live on when this deployment began."""
+        return self.context.require_release(self.journal.data["before"])
+
+    @property
+    def after(self) -> Release:
+        return self.context.require_release(self.journal.data["after"])
+
+    @property
+    def old(self) -> Bench:
+        return self.context.bench(self.before)
+
+    @property
+    def new(self) -> Bench:
+        return self.context.bench(self.after)
+
+    @property
+    def backup_folder(self) -> str:
+        return os.path.join(self.context.layout.backups(self.site.name), str(self.journal.deployment_id))
+
+    def database(self) -> Database:
+        return self.site.database(self.old)
+
+    def admin(self) -> Admin | None:
+        """Who can make a scratch schema beside the site's database, if anybody."""
+        return admin_of(self.context.options, self.database())
+
+    def manifest(self) -> manifest.Manifest:
+        data = self.journal.data
+        return manifest.Manifest(self.context.state_dir, data["project"], data["environment"])
+
+
+def admin_of(options: t.Mapping[str, t.Any], database: Database) -> Admin | None:
+    """Administrative access by the bench's ``database.admin`` option, else by root's socket, else none."""
+    given = options["database"]["admin"] or {}
+    return Admin.find(database, user=given.get("user"), password=given.get("password"), socket=given.get("socket"))

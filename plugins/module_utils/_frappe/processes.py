@@ -1,0 +1,112 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Whether a release runs, starting it until it answers, stopping it when nobody needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import programs as programs_of
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.supervision import wait_until
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB, listening
+
+#: supervisorctl says RUNNING seconds before HTTP answers, and a cold start of Frappe takes longer on a busy server.
+_START_TIMEOUT = 120.0
+
+
+class Processes:
+    """The processes of the releases of one bench.
+
+    Args:
+        context: The bench.
+    """
+
+    def __init__(self, context: BenchContext) -> None:
+        self._context = context
+
+    def answers(self, release: Release) -> bool:
+        """Whether redis, web and realtime of a release accept connections."""
+        ports = [release.ports[name] for name in ("redis_cache", "redis_queue", "socketio")]
+        if release.adopted:
+            return all(_port_open(port) for port in [*ports, release.ports["web"]])
+        web = self._context.runtime(release).socket(WEB)
+        return all(_port_open(port) for port in ports) and listening(web)
+
+    def running(self, release: Release) -> bool:
+        """Whether a release answers and its process manager keeps it running."""
+        return self.answers(release) and self._managed(release)
+
+    def start(self, release: Release) -> bool:
+        """Start a release and wait until it answers; an adopted bench by its own groups.
+
+        Returns:
+            Whether it had to be started.
+
+        Raises:
+            LockstepError: It doesn't answer in time.
+        """
+        if self.running(release):
+            return False
+        if release.adopted:
+            self._context.supervision.start_foreign(self._foreign_groups(release))
+        else:
+            self._context.supervision.start(self._context.group(release))
+        wait_until(lambda: self.answers(release), _START_TIMEOUT, f"release {release.id} in {release.path} answering")
+        return True
+
+    def stop_if_unused(self, release: Release) -> bool:
+        """Stop a release unless a site is active in it.
+
+        Returns:
+            Whether it was stopped.
+        """
+        with self._deciding():
+            if self.active_sites(release) or not self.answers(release):
+                return False
+            if release.adopted:
+                self._context.supervision.stop_foreign(self._foreign_groups(release))
+            else:
+                self._context.supervision.stop(self._context.group(release))
+            return True
+
+    def active_sites(self, release: Release) -> list[str]:
+        """The sites that are active in a release, adopted by us or not."""
+        bench = self._context.bench(release)
+        if not os.path.isdir(bench.sites_folder):
+            return []
+        names = bench.sites()
+        return [name for name in names if Placement(self._context.layout, name, self._context.user).is_active(bench)]
+
+    @contextlib.contextmanager
+    def _deciding(self) -> t.Iterator[None]:
+        """Two sites that leave a release at once must not both think that the other still needs it."""
+        path = os.path.join(self._context.state_dir, "locks", f"{self._context.layout.name}.processes")
+        with open(path, "a", encoding="utf-8") as mutex:
+            fcntl.flock(mutex, fcntl.LOCK_EX)
+            yield
+
+    def _managed(self, release: Release) -> bool:
+        return release.adopted or self._context.supervision.running(self._context.group(release))
+
+    def _foreign_groups(self, release: Release) -> list[str]:
+        path = os.path.join(release.path, "config", "supervisor.conf")
+        _programs, groups = programs_of.read_programs(path)
+        if not groups:
+            raise LockstepError(f"{path} names no groups: the adopted bench can't be started or stopped")
+        return groups
+
+
+def _port_open(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2)
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Building a release: a bench of its own beside the one that serves, from sources that were shipped to the server."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, folders, process
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import programs as programs_of
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB
+
+#: The branch that every shipped source has its one commit on.
+SOURCE_BRANCH = "lockstep"
+
+#: Network and compilers are involved: node modules, Python wheels.
+_BUILD_TIMEOUT = 3600.0
+
+# get-app restarts supervisor's groups of that name, and asks for a newer bench, unless it believes to build an image.
+_INSTALL = {"FRAPPE_DOCKER_BUILD": "1"}
+
+_OWN_SETTINGS = ("redis_cache", "redis_queue", "redis_socketio", "socketio_port", "webserver_port")
+
+
+class Builder:
+    """Builds and removes releases of one bench.
+
+    Args:
+        context: The bench.
+    """
+
+    def __init__(self, context: BenchContext) -> None:
+        self._context = context
+        self._layout = context.layout
+
+    def missing_sources(self, apps: t.Sequence[App]) -> list[App]:
+        """The apps whose source was not shipped to this server yet."""
+        return [app for app in apps if not os.path.exists(os.path.join(self._layout.source(app), ".git", "HEAD"))]
+
+    def build(self, release: str, apps: t.Sequence[App]) -> Release:
+        """Build a release, or go on with the one that is there.
+
+        Args:
+            release: Its id.
+            apps: Its apps in dependency order, frappe first.
+
+        Raises:
+            LockstepError: A source is missing, a step of the build failed, or what was built is not what was asked.
+        """
+        missing = self.missing_sources(apps)
+        if missing:
+            raise LockstepError(f"sources are missing on this server: {', '.join(app.name for app in missing)}")
+        reserved = self._context.record.reserve(release, self._layout.release(release), apps)
+        if reserved.ready:
+            return reserved
+        # A build that died half-way is not worth guessing about.
+        self._remove_files(reserved)
+        bench = self._install(reserved, apps)
+        self._configure(reserved, bench)
+        # Without --force it asks GitHub for somebody else's build first.
+        bench.run("build", "--force", timeout=_BUILD_TIMEOUT)
+        built = self._verified(bench, apps)
+        self._context.record.mark_ready(release, built)
+        return self._context.require_release(release)
+
+    def remove(self, release: Release) -> None:
+        """Remove a release that no site needs."""
+        if release.adopted:
+            return
+        self._context.supervision.remove(self._context.group(release))
+        self._remove_files(release)
+        self._context.record.forget(release.id)
+
+    def _remove_files(self, release: Release) -> None:
+        folders.remove_tree(release.path, os.path.join(self._layout.root))
+
+    def _install(self, release: Release, apps: t.Sequence[App]) -> Bench:
+        user = self._context.user
+        folders.ensure(os.path.dirname(release.path), user)
+        for app in apps:
+            # bench opens a source as a working tree, and crashes on a bare repository.
+            config = os.path.join(self._layout.source(app), ".git", "config")
+            process.run(["git", "config", "--file", config, "core.bare", "false"], user=user, timeout=60)
+        frappe, *others = apps
+        if frappe.name != "frappe":
+            raise LockstepError(f"the first app of a bench is frappe, not {frappe.name}")
+        process.run(
+            [
+                self._context.command,
+                "init",
+                "--skip-redis-config-generation",
+                "--skip-assets",
+                "--no-procfile",
+                "--no-backups",
+                "--python",
+                self._python(),
+                "--frappe-path",
+                self._layout.source(frappe),
+                "--frappe-branch",
+                SOURCE_BRANCH,
+                release.path,
+            ],
+            user=user,
+            cwd=os.path.dirname(release.path),
+            env={**self._context.adopted.env, **_INSTALL},
+            timeout=_BUILD_TIMEOUT,
+        )
+        bench = self._context.bench(release)
+        for app in others:
+            bench.run(
+                "get-app",
+                "--skip-assets",
+                "--branch",
+                SOURCE_BRANCH,
+                self._layout.source(app),
+                timeout=_BUILD_TIMEOUT,
+                env=_INSTALL,
+            )
+        # bench writes them as the file system lists them; Frappe resolves hooks in this order.
+        names = "\n".join(app.name for app in apps)
+        path = os.path.join(bench.sites_folder, "apps.txt")
+        atomic.write_text(path, names, mode=0o644, owner=user)
+        return bench
+
+    def _python(self) -> str:
+        """The interpreter the live bench's environment was made from, unless another one was asked for."""
+        return str(self._context.options["python"] or os.path.realpath(self._context.adopted.python))
+
+    def _configure(self, release: Release, bench: Bench) -> None:
+        config = {
+            name: value for name, value in self._context.adopted.common_config().items() if name not in _OWN_SETTINGS
+        }
+        config.update(
+            redis_cache=f"redis://127.0.0.1:{release.ports['redis_cache']}",
+            redis_queue=f"redis://127.0.0.1:{release.ports['redis_queue']}",
+            redis_socketio=f"redis://127.0.0.1:{release.ports['redis_cache']}",
+            socketio_port=release.ports["socketio"],
+            webserver_port=release.ports["web"],
+            # Nothing of bench may restart processes: that is ours alone, and its groups are the adopted bench's.
+            restart_supervisor_on_update=False,
+            restart_systemd_on_update=False,
+        )
+        path = os.path.join(bench.sites_folder, "common_site_config.json")
+        atomic.write_text(path, json.dumps(config, indent=1, sort_keys=True), mode=0o644, owner=self._context.user)
+        bench.run("setup", "redis")
+        bench.run("setup", "supervisor", "--yes", "--user", self._context.user)
+        hook = self._hook(release)
+        atomic.write_text(hook, programs_of.gunicorn_hook(release.id), mode=0o644, owner=self._context.user)
+
+    def _verified(self, bench: Bench, apps: t.Sequence[App]) -> list[App]:
+        """What was really built, by git and not by return codes."""
+        built = bench.apps()
+        wanted = {app.name: app.commit for app in apps}
+        found = {app.name: app.commit for app in built}
+        if found != wanted:
+            wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+            raise LockstepError(f"the bench that was built differs from the plan in {', '.join(wrong)}")
+        return built
+
+    def _hook(self, release: Release) -> str:
+        return os.path.join(release.path, "config", "lockstep_gunicorn.py")
+
+    def install_programs(self, release: Release) -> None:
+        """Make the release's processes known to the process manager; nothing is started."""
+        programs, _groups = programs_of.read_programs(os.path.join(release.path, "config", "supervisor.conf"))
+        socket = self._context.runtime(release).socket(WEB)
+        renamed = programs_of.of_release(programs, release.id, socket, self._hook(release))
+        self._context.supervision.install(self._context.group(release), renamed, self._context.user)

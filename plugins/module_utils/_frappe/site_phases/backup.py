@@ -1,0 +1,86 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Database, files and configuration at one point in time, verified before anything changes."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock, folders
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import FREEZE
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.prepare import copy_files
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import dump
+
+
+class Backup(Phase):
+    """Back the site up while nobody writes."""
+
+    name = "backup"
+    timeout = 3600
+
+    def __init__(self, deployment: SiteDeployment) -> None:
+        self._deployment = deployment
+
+    def run(self, step: Step) -> dict[str, t.Any]:
+        deployment = self._deployment
+        if not deployment.options.backup:
+            return {"skipped": True, "reason": "skip_backup"}
+        folder = deployment.backup_folder
+        step.note(folder=folder)
+        take(deployment)
+        return {"backup": os.path.basename(folder)}
+
+
+def take(deployment: SiteDeployment) -> dict[str, t.Any]:
+    """Take and verify a backup of a site that nobody writes to.
+
+    Returns:
+        What ``backup.json`` holds.
+
+    Raises:
+        LockstepError: It could not be taken or is not whole.
+    """
+    folder = deployment.backup_folder
+    database_folder = os.path.join(folder, "database")
+    folders.remove_tree(database_folder, folder)
+    taken = dump.backup(deployment.database(), database_folder)
+    dump.verify(database_folder, taken)
+    content = {
+        "site": deployment.site.name,
+        "deployment_id": deployment.journal.deployment_id,
+        "taken_at": clock.utc_now(),
+        "release": deployment.before.id,
+        "apps": deployment.before.commits(),
+        "files": copy_files(deployment),
+        "database": taken,
+    }
+    _save_config(deployment)
+    atomic.write_json(os.path.join(folder, "backup.json"), content)
+    return content
+
+
+def read(folder: str) -> dict[str, t.Any]:
+    """The record of a finished backup.
+
+    Raises:
+        LockstepError: There is none in this folder.
+    """
+    content = atomic.read_json(os.path.join(folder, "backup.json"))
+    if content is None:
+        raise LockstepError(f"{folder} holds no finished backup")
+    return dict(content)
+
+
+def _save_config(deployment: SiteDeployment) -> None:
+    """The site's configuration with the maintenance settings its user had, not ours."""
+    config = {name: value for name, value in deployment.site.config().items() if name not in FREEZE}
+    freeze = deployment.journal.last("freeze")
+    config.update(freeze.intent["flags"] if freeze else deployment.site.flags())
+    atomic.write_json(os.path.join(deployment.backup_folder, "site_config.json"), config)

@@ -1,0 +1,120 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writes stopped and let in again."""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import watcher
+
+# A request reads the site's configuration before it connects to the database. One that read it just before the freeze
+# has connected by then, and is waited for like every other.
+_GRACE = 0.3
+
+
+def stop_writes(deployment: SiteDeployment, release: Release) -> dict[str, t.Any]:
+    """Freeze a site, wait for the requests and jobs that were under way, and believe it by asking.
+
+    Args:
+        deployment: The site's deployment.
+        release: The release that is live.
+
+    Returns:
+        ``jobs_drained`` and the database connections that had to be ended.
+
+    Raises:
+        LockstepError: The freeze is not in force, or a request or job doesn't end in time.
+    """
+    options = deployment.options
+    if options.freeze == "full":
+        deployment.traffic.close()
+    deployment.site.freeze()
+    SiteHealth(deployment).wait_frozen(release)
+    time.sleep(_GRACE)
+    database = deployment.database()
+    ended = watcher.wait_for_old_connections(database, watcher.connection_ids(database), options.drain_timeout)
+    drained = drain_jobs(deployment, deployment.context.bench(release))
+    return {"jobs_drained": drained, "connections_ended": len(ended)}
+
+
+def drain_jobs(deployment: SiteDeployment, bench: Bench) -> int:
+    """Wait until no job of the site is queued or running; how many ended meanwhile is returned.
+
+    Raises:
+        LockstepError: One is still there at the drain timeout; names it.
+    """
+    timeout = deployment.options.drain_timeout
+    jobs = wait_for_jobs(bench, deployment.site.name, timeout)
+    if jobs.idle:
+        return jobs.drained
+    raise LockstepError(
+        f"{len(jobs.running)} running and {len(jobs.queued)} queued jobs did not end within {timeout:g} s",
+        hint="wait for them, or set drain_timeout higher",
+        detail=[*jobs.running, *jobs.queued][:20],
+    )
+
+
+def let_writes_in(deployment: SiteDeployment, flags: t.Mapping[str, t.Any]) -> None:
+    """Put maintenance settings back to what was found, and take the maintenance page away."""
+    deployment.site.thaw(flags)
+    deployment.traffic.reopen()
+
+
+class Freeze(Phase):
+    """Stop writes, wait for what is under way."""
+
+    name = "freeze"
+
+    def __init__(self, deployment: SiteDeployment) -> None:
+        self._deployment = deployment
+        self.timeout = deployment.options.drain_timeout * 2 + 60
+
+    def run(self, step: Step) -> dict[str, t.Any]:
+        # Flags of an attempt that died after its freeze are the freeze's own, not the user's.
+        if "flags" not in step.intent:
+            step.note(flags=self._deployment.site.flags(), frozen_since=clock.since_boot(), frozen_at=clock.utc_now())
+        return stop_writes(self._deployment, self._deployment.before)
+
+    def undo(self, step: Step) -> dict[str, t.Any]:
+        if "flags" in step.intent:
+            let_writes_in(self._deployment, step.intent["flags"])
+        return {"action": "writes let in"}
+
+
+class Thaw(Phase):
+    """Let writes in: from here on nothing is restored by itself over what users do."""
+
+    name = "thaw"
+    timeout = 300
+
+    def __init__(self, deployment: SiteDeployment) -> None:
+        self._deployment = deployment
+
+    def run(self, step: Step) -> dict[str, t.Any]:
+        deployment = self._deployment
+        freeze = deployment.journal.last("freeze")
+        if freeze is None:
+            return {"skipped": True}
+        step.note(thawed_at=clock.utc_now())
+        let_writes_in(deployment, freeze.intent["flags"])
+        seconds = round(clock.since_boot() - freeze.intent["frozen_since"], 2)
+        deployment.journal.data["freeze_seconds"] = seconds
+        return {"freeze_seconds": seconds}
+
+    def undo(self, step: Step) -> dict[str, t.Any]:
+        """Writes are stopped again before anything else goes back; the rollback did that before it decided."""
+        self._deployment.site.freeze()
+        return {}

@@ -1,0 +1,110 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The new release judged on its own socket, and the traffic moved to it by one rename."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+
+
+class Verify(Phase):
+    """The new release serves this site well, before anybody is sent to it."""
+
+    name = "verify"
+
+    def __init__(self, deployment: SiteDeployment) -> None:
+        self._deployment = deployment
+
+    def run(self, step: Step) -> dict[str, t.Any]:
+        health = SiteHealth(self._deployment)
+        checks = health.of_release(self._deployment.after)
+        health.run_tests(self._deployment.new)
+        return {"checks": len(checks)}
+
+
+class Switch(Phase):
+    """The scheduler sees the site in the new release only, then traffic goes there, then it is believed from outside."""
+
+    name = "switch"
+    timeout = 300
+
+    def __init__(self, deployment: SiteDeployment) -> None:
+        self._deployment = deployment
+
+    def run(self, step: Step) -> dict[str, t.Any]:
+        deployment = self._deployment
+        step.note(before=deployment.before.id, after=deployment.after.id)
+        self._move(deployment.before, deployment.after)
+        return {"release": deployment.after.id}
+
+    def undo(self, step: Step) -> dict[str, t.Any]:
+        deployment = self._deployment
+        before = deployment.context.require_release(step.intent["before"])
+        after = deployment.context.require_release(step.intent["after"])
+        Processes(deployment.context).start(before)
+        self._move(after, before)
+        return {"action": "switched back", "release": before.id}
+
+    def _move(self, source: Release, target: Release) -> None:
+        deployment = self._deployment
+        old, new = deployment.context.bench(source), deployment.context.bench(target)
+        # Caches hold what the other release left there; they are cleared while nobody reads through this one yet.
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
+            cleared = beside.submit(_clear_cache, new, deployment.site.name)
+            deployment.placement.deactivate(old)
+            cleared.result()
+        deployment.traffic.switch(deployment.context.runtime(target).folder)
+        deployment.placement.activate(new)
+        SiteHealth(deployment).from_outside(target)
+
+
+class Confirm(Phase):
+    """Watch the site for a while after writes were let in, then judge it as a whole."""
+
+    name = "confirm"
+
+    def __init__(self, deployment: SiteDeployment) -> None:
+        self._deployment = deployment
+
+    def run(self, step: Step) -> dict[str, t.Any]:
+        health = SiteHealth(self._deployment)
+        health.watch(self._deployment.after, self._deployment.options.wait_time)
+        return {"validation": health.validate(self._deployment.after)}
+
+
+class Retire(Phase):
+    """Stop the release before once no site is active in it; it stays on disk for the way back."""
+
+    name = "retire"
+    timeout = 1800
+
+    def __init__(self, deployment: SiteDeployment) -> None:
+        self._deployment = deployment
+
+    def run(self, step: Step) -> dict[str, t.Any]:
+        before = self._deployment.before
+        step.note(before=before.id)
+        return {"stopped": Processes(self._deployment.context).stop_if_unused(before)}
+
+    def undo(self, step: Step) -> dict[str, t.Any]:
+        before = self._deployment.context.require_release(step.intent["before"])
+        return {"started": Processes(self._deployment.context).start(before)}
+
+
+def _clear_cache(bench: Bench, site: str) -> None:
+    """Clear a site's cache in a bench whose Redis answers; with Redis down bench says nothing and returns 0."""
+    done = bench.run("--site", site, "clear-cache", check=False)
+    if done.rc != 0:
+        raise LockstepError(f"the cache of {site} in {bench.path} can't be cleared", detail=done.tail())

@@ -1,0 +1,231 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: frappe_site
+short_description: Take a Frappe site to another release, phase by phase
+version_added: 0.1.0
+description:
+  - Freezes a site, backs it up, migrates it with the new release, verifies it there, moves its traffic and lets writes in again.
+  - Every phase is written to a journal on the server before and after it is done.
+    When a phase before the thaw fails, everything is undone by the same call, on the server, whether or not a controller is there.
+  - A site that is where it shall be is not touched.
+author:
+  - The lockstep.deploy authors (@lockstep-deploy)
+extends_documentation_fragment:
+  - lockstep.deploy.attributes
+  - lockstep.deploy.unit
+  - lockstep.deploy.unit.bench
+  - lockstep.deploy.frappe.apps
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  site:
+    description: Name of the site.
+    type: str
+    required: true
+  phases:
+    description: The phases to take it through, in order. One that was completed in this deployment is not repeated.
+    type: list
+    elements: str
+    choices: [prepare, freeze, backup, migrate, verify, switch, thaw, confirm, retire]
+    default: [prepare, freeze, backup, migrate, verify, switch, thaw, confirm, retire]
+  site_apps:
+    description: The apps the site shall have, each after what it depends on. Those it doesn't have are installed.
+    type: list
+    elements: str
+    required: true
+  config:
+    description: Settings for the site's C(site_config.json).
+    type: json
+  freeze:
+    description: >-
+      What visitors get while writes are blocked.
+      With V(reads) they go on reading, with V(full) nginx shows them a maintenance page.
+    type: str
+    choices: [reads, full]
+    default: reads
+  backup:
+    description: Whether the site is backed up. Without a backup a migration can't be undone.
+    type: bool
+    default: true
+  tests:
+    description: >-
+      Commands, as argument lists, that must succeed on the new release before traffic moves.
+      They run in its folder with E(LOCKSTEP_SITE) and E(LOCKSTEP_BENCH) set.
+    type: list
+    elements: list
+    default: []
+  health:
+    description: Further requests the site must answer, with C(path) and what M(lockstep.deploy.health_check) can expect of an answer.
+    type: list
+    elements: dict
+    default: []
+  timeout:
+    description: Seconds the migration, and each test, may take.
+    type: float
+    default: 900
+  drain_timeout:
+    description: Seconds to wait for requests and background jobs that are under way when writes are stopped.
+    type: float
+    default: 300
+  wait_time:
+    description: Seconds to watch the site after writes were let in.
+    type: float
+    default: 30
+  health_check_timeout:
+    description: Seconds the new release may take to answer from outside.
+    type: float
+    default: 30
+  rollback_on_failure:
+    description: Whether a failure before the thaw is undone. Otherwise the site stays as it is, with writes blocked.
+    type: bool
+    default: true
+  project:
+    description: The project, for the manifest.
+    type: str
+    required: true
+  environment:
+    description: The environment, for the manifest.
+    type: str
+    required: true
+  version:
+    description: What is deployed, in a word, for the manifest.
+    type: str
+    required: true
+  deployed_by:
+    description: Who deploys, for the manifest.
+    type: str
+    required: true
+  git_sha:
+    description: Commit of the deployment file, for the manifest.
+    type: str
+seealso:
+  - module: lockstep.deploy.frappe_bench
+  - module: lockstep.deploy.frappe_site_rollback
+"""
+
+EXAMPLES = r"""
+- name: Take site1.local to the new release
+  lockstep.deploy.frappe_site:
+    unit: site1.local
+    site: site1.local
+    deployment_id: 20261120T184500Z-1a2b3c
+    project: erp
+    environment: production
+    version: custom_app v1.0.0
+    deployed_by: ada
+    bench:
+      name: frappe-bench
+      path: /home/frappe/frappe-bench
+    apps:
+      - name: frappe
+        commit: 0123456789abcdef0123456789abcdef01234567
+    site_apps:
+      - frappe
+"""
+
+RETURN = r"""
+lockstep:
+  description: The unit's state and what was done, for the ledger.
+  type: dict
+  returned: always
+to_do:
+  description: What was, or would be, done.
+  type: dict
+  returned: success
+  contains:
+    from:
+      description: Id of the release the site is live on.
+      type: str
+    to:
+      description: Id of the release it shall be on.
+      type: str
+    install:
+      description: Apps that are installed.
+      type: list
+      elements: str
+    configure:
+      description: Settings that differ, without their values.
+      type: list
+      elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.arguments import (
+    APPS_OPTIONS,
+    UNIT_OPTIONS,
+    apps_of,
+    report,
+    site_options,
+    version_diff,
+)
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import (
+    DRIVER,
+    PHASES,
+    Identity,
+    SiteUnit,
+)
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BENCH_OPTIONS, BenchContext
+
+ARGUMENTS = {
+    **UNIT_OPTIONS,
+    **APPS_OPTIONS,
+    "bench": {"type": "dict", "required": True, "options": BENCH_OPTIONS},
+    "site": {"type": "str", "required": True},
+    "phases": {"type": "list", "elements": "str", "choices": list(PHASES), "default": list(PHASES)},
+    "site_apps": {"type": "list", "elements": "str", "required": True},
+    # Values may be secrets. As one JSON text, only the whole of it is masked in results, and not every "1" that stands in one.
+    "config": {"type": "json", "no_log": True},
+    "freeze": {"type": "str", "choices": ["reads", "full"], "default": "reads"},
+    "backup": {"type": "bool", "default": True},
+    "tests": {"type": "list", "elements": "list", "default": []},
+    "health": {"type": "list", "elements": "dict", "default": []},
+    "timeout": {"type": "float", "default": 900},
+    "drain_timeout": {"type": "float", "default": 300},
+    "wait_time": {"type": "float", "default": 30},
+    "health_check_timeout": {"type": "float", "default": 30},
+    "rollback_on_failure": {"type": "bool", "default": True},
+    "project": {"type": "str", "required": True},
+    "environment": {"type": "str", "required": True},
+    "version": {"type": "str", "required": True},
+    "deployed_by": {"type": "str", "required": True},
+    "git_sha": {"type": "str"},
+}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    params = module.params
+    unit = None
+    changed = False
+    try:
+        identity = Identity(**{name: params[name] for name in Identity._fields})
+        options = site_options(params)
+        unit = SiteUnit(BenchContext(params["bench"]), params["site"], identity, apps_of(params), options)
+        to_do = unit.to_do()
+        if not unit.is_done(to_do):
+            changed = module.check_mode or unit.advance(
+                params["phases"], to_do, undo_on_failure=params["rollback_on_failure"]
+            )
+    except LockstepError as error:
+        error.unit = error.unit or params["unit"]
+        reported = {"lockstep": report(DRIVER, unit.journal, unit.state())} if unit else {}
+        module.fail_json(**error.result(), **reported)
+    diff = version_diff(params["unit"], to_do) if module._diff else {}
+    module.exit_json(changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff)
+
+
+if __name__ == "__main__":
+    main()
