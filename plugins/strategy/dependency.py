@@ -89,7 +89,7 @@ class StrategyModule(FreeStrategy):
     """The ``free`` strategy over the units in flight instead of all hosts."""
 
     def __init__(self, tqm: t.Any) -> None:
-        super().__init__(tqm)  # type: ignore[no-untyped-call]
+        super().__init__(tqm)
         self._admission: Admission | None = None
         self._direction: Direction = "forward"
         self._hosts: dict[str, Host] = {}
@@ -233,7 +233,7 @@ class StrategyModule(FreeStrategy):
             return [_unit_of_host(host) for name, host in self._hosts.items() if name != CONTROLLER]
         units = [_unit_of_plan(planned) for planned in plan["units"] if planned["name"] in self._hosts]
         if plan["units"] and not units and self._direction == "forward":
-            raise AnsibleError("None of the units of the plan is among the hosts of the play; look at --limit and only.")
+            raise AnsibleError("None of the units of the plan is among the hosts of the play: see --limit and only.")
         return units
 
     def _window(self, window: int, per_server: int, units: t.Sequence[Unit]) -> int:
@@ -332,11 +332,12 @@ def _number(variables: t.Mapping[str, t.Any], name: str, default: int) -> int:
 
 
 def _unit_of_plan(planned: t.Mapping[str, t.Any]) -> Unit:
+    seconds = planned.get("estimated_seconds")
     return Unit(
         name=planned["name"],
         depends_on=tuple(planned.get("depends_on") or ()),
         server=planned.get("server") or "",
-        seconds=float(planned.get("estimated_seconds") or 0.0),
+        seconds=1.0 if seconds is None else float(seconds),
     )
 
 

@@ -44,7 +44,7 @@ def test_a_number_that_is_not_given_has_a_default() -> None:
 
 @pytest.mark.parametrize("value", [-1, "a few", [2], True])
 def test_what_is_no_number_of_units_is_refused_by_name(value: t.Any) -> None:
-    with pytest.raises(AnsibleError, match="lockstep_window is '.*', but must be a whole number"):
+    with pytest.raises(AnsibleError, match=r"lockstep_window is '.*', but must be a whole number"):
         dependency._number({"lockstep_window": value}, "lockstep_window", 1)
 
 
