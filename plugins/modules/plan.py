@@ -17,8 +17,8 @@ description:
     the order they will be admitted.
   - Runs on the controller. Nothing is touched but a cache of repositories and the files that are asked for.
   - Fails with all errors at once, each a line that names file, line and path.
-  - The extra variables C(only), C(only_closure), C(target_sites), C(deployment_strategy), C(strategy) and the options of
-    the deployment file by their names win over the file; an empty text counts as absent. C(--limit) is followed, too.
+  - The extra variables C(only), C(only_closure), C(target_sites), C(deployment_strategy), C(strategy) and the options
+    by their names win over the file; an empty text counts as absent. C(--limit) is followed, too.
 options:
   deployment:
     description:

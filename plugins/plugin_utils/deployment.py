@@ -65,6 +65,8 @@ class Deployment:
     choices: Choices
     warnings: list[str]
     app_paths: dict[str, Path] = dataclasses.field(default_factory=dict, repr=False)
+    bench_paths: dict[str, Path] = dataclasses.field(default_factory=dict, repr=False)
+    site_paths: dict[str, Path] = dataclasses.field(default_factory=dict, repr=False)
     lines: Lines = dataclasses.field(default_factory=Lines, repr=False)
 
     @property
@@ -92,6 +94,7 @@ class Deployment:
             ],
             "sites": [{**site, "config": list(site["config"])} for site in self.sites],
             "app_order": self.app_order,
+            "defaults": {name: getattr(self.choices, name) for name in ("bench_path", "bench_user", "server")},
         }
 
     def problem(self, path: Path, message: str) -> Problem:
@@ -228,6 +231,8 @@ def _assemble(
         choices=choices,
         warnings=[*_server_warnings(servers), *apps.warnings, *sites.warnings],
         app_paths=apps.paths,
+        bench_paths=benches.paths,
+        site_paths=sites.paths,
         lines=lines,
     )
     return deployment, [*apps.problems, *benches.problems, *sites.problems]

@@ -18,6 +18,8 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.requirements impor
 DEFAULT_USER = "frappe"
 DEFAULT_BENCH = "frappe-bench"
 DEFAULT_SERVER = "localhost"
+# Where a driver takes loopback ports from when the file says nothing.
+FIRST_PORT, LAST_PORT = 21000, 29999
 _RESOLVED = ("name", "server", "servers", "path", "root", "user", "apps")
 
 
@@ -26,6 +28,7 @@ class Benches:
     """Benches as read, and what is wrong with them."""
 
     instances: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    paths: dict[str, Path] = dataclasses.field(default_factory=dict)
     problems: list[Problem] = dataclasses.field(default_factory=list)
     incomplete: bool = False
 
@@ -49,17 +52,16 @@ def read_benches(raw: t.Any, sites: list[t.Any], servers: list[str], apps: Apps,
     """
     found = Benches()
     entries = list(_entries(raw, choices, found))
-    seen: dict[str, Path] = {}
     for path, name, spec in entries:
-        if name in seen:
+        if name in found.paths:
             message = f'found the bench "{name}" twice; expected once (with servers, where it is on several)'
             found.problems.append(Problem(path, message))
             continue
-        seen[name] = path
+        found.paths[name] = path
         names = _servers(path, name, spec, sites, servers, choices, found, len(entries) == 1)
         found.instances.extend(_instance(name, server, spec, apps, choices) for server in names)
         _check(path, spec, apps, found)
-    _check_places(found, seen)
+    _check_places(found)
     return found
 
 
@@ -112,8 +114,8 @@ def _servers(
 
 
 def _instance(name: str, server: str, spec: dict[str, t.Any], apps: Apps, choices: Choices) -> dict[str, t.Any]:
-    user = spec.get("user") or choices.bench_user or DEFAULT_USER
-    path = (spec.get("path") or choices.bench_path or f"/home/{user}/{name}").rstrip("/")
+    user = spec.get("user") or choices.bench_user
+    path = (spec.get("path") or choices.bench_path or f"/home/{user or DEFAULT_USER}/{name}").rstrip("/")
     chosen = [app_name(app) for app in spec.get("apps", ())]
     return {
         "name": name,
@@ -132,12 +134,13 @@ def _check(path: Path, spec: dict[str, t.Any], apps: Apps, found: Benches) -> No
             message = f'found "{name}", which is no app of this file; expected one of {", ".join(apps.order)}'
             found.problems.append(Problem((*path, "apps", at), message))
     ports = spec.get("ports")
-    if ports and ports["first"] > ports["last"]:
-        message = f"found {ports['first']} to {ports['last']}; expected first to be the smaller one"
+    if ports and ports.get("first", FIRST_PORT) > ports.get("last", LAST_PORT):
+        first, last = ports.get("first", FIRST_PORT), ports.get("last", LAST_PORT)
+        message = f"found {first} to {last}; expected first to be the smaller one"
         found.problems.append(Problem((*path, "ports"), message))
 
 
-def _check_places(found: Benches, paths: dict[str, Path]) -> None:
+def _check_places(found: Benches) -> None:
     """Two benches on one server can't be in one place."""
     for key in ("path", "root"):
         places: dict[tuple[str, str], str] = {}
@@ -145,4 +148,4 @@ def _check_places(found: Benches, paths: dict[str, Path]) -> None:
             other = places.setdefault((bench["server"], bench[key]), bench["name"])
             if other != bench["name"]:
                 message = f'found {bench[key]}, where the bench "{other}" is already; expected a folder of its own'
-                found.problems.append(Problem((*paths[bench["name"]], key), message))
+                found.problems.append(Problem((*found.paths[bench["name"]], key), message))

@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_apps import Apps, literal_templates
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_benches import Benches
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.graph import CycleError, Graph
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import Path, Problem
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import Path, Problem, dotted
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.requirements import app_name
 
 # Names that mean something else: to Ansible, to this collection, or as an entry beside the sites of a bench.
@@ -26,6 +26,7 @@ class Sites:
     """Sites as read, and what is wrong with them."""
 
     sites: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    paths: dict[str, Path] = dataclasses.field(default_factory=dict)
     problems: list[Problem] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
 
@@ -58,7 +59,6 @@ class _Reader:
         self._configs: dict[tuple[str, ...], dict[str, t.Any]] = {}
         self._nothing: list[t.Any] = []
         self._found = Sites()
-        self._first: dict[str, int] = {}
         self._plain: dict[str, t.Any] | None = None
 
     def read(self, raw: list[t.Any]) -> Sites:
@@ -67,7 +67,7 @@ class _Reader:
                 continue
             name = entry if isinstance(entry, str) else entry["name"]
             if self._is_free(name, at):
-                self._first[name] = at
+                self._found.paths[name] = ("sites", at)
                 site = self._read_plain(name, at) if isinstance(entry, str) else self._read_mapping(entry, at)
                 if site is not None:
                     self._found.sites.append(site)
@@ -79,8 +79,8 @@ class _Reader:
         self._found.problems.append(Problem(path, message))
 
     def _is_free(self, name: str, at: int) -> bool:
-        if name in self._first:
-            message = f'found the site "{name}" twice (first at sites[{self._first[name]}]); expected once'
+        if name in self._found.paths:
+            message = f'found the site "{name}" twice (first at {dotted(self._found.paths[name])}); expected once'
             self._refuse(("sites", at), message)
         elif name in RESERVED:
             self._refuse(("sites", at), f'found "{name}", which means something else; expected another name')
@@ -109,7 +109,7 @@ class _Reader:
             "domains": entry.get("domains") or [entry["name"]],
             "config": {**shared, **entry["config"]} if entry.get("config") else shared,
             "depends_on": entry.get("depends_on") or self._nothing,
-            "health": [{"path": one} if isinstance(one, str) else one for one in entry.get("health", ())],
+            "health": [_endpoint(one) for one in entry["health"]] if entry.get("health") else self._nothing,
         }
 
     def _bench(self, entry: dict[str, t.Any], at: int) -> dict[str, t.Any] | None:
@@ -165,15 +165,15 @@ class _Reader:
         needs = {site["name"]: site["depends_on"] for site in self._found.sites}
         for name, needed in needs.items():
             for position, other in enumerate(needed):
-                if other not in self._first and complete:
+                if other not in self._found.paths and complete:
                     message = f'found "{other}", which is no site of this file; expected one of its sites'
-                    self._refuse(("sites", self._first[name], "depends_on", position), message)
+                    self._refuse((*self._found.paths[name], "depends_on", position), message)
         try:
             Graph({name: [other for other in needed if other in needs] for name, needed in needs.items()})
         except CycleError as error:
             for cycle in error.cycles:
                 message = f"found the cycle {' → '.join(cycle)}; expected no site to wait for itself"
-                self._refuse(("sites", self._first[cycle[0]], "depends_on"), message)
+                self._refuse((*self._found.paths[cycle[0]], "depends_on"), message)
 
     def _check_domains(self) -> None:
         """nginx takes the first of two servers with one name and ignores the other without a word."""
@@ -183,4 +183,13 @@ class _Reader:
                 owner = owners.setdefault((site["server"], domain.lower()), site["name"])
                 if owner != site["name"]:
                     message = f'found the domain "{domain}", which "{owner}" has too; expected each once per server'
-                    self._refuse(("sites", self._first[site["name"]], "domains"), message)
+                    self._refuse((*self._found.paths[site["name"]], "domains"), message)
+
+
+def _endpoint(given: str | dict[str, t.Any]) -> dict[str, t.Any]:
+    """A health endpoint as checks take it: its path, and what the answer must be."""
+    if isinstance(given, str):
+        return {"path": given}
+    status = given.get("status", 200)
+    statuses = [str(one) for one in (status if isinstance(status, list) else [status])]
+    return {**given, "status": statuses}

@@ -57,6 +57,10 @@ class Graph:
         names = self._names
         return [names[at] for level in self._levels for at in level]
 
+    def needs(self, name: str) -> list[str]:
+        """The names that a name needs directly."""
+        return list(self._needs[name])
+
     def closure(self, names: t.Iterable[str]) -> list[str]:
         """The names given and everything they need, directly or not, each after what it needs."""
         found: set[str] = set()

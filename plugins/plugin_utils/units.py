@@ -24,7 +24,7 @@ class Unit(t.NamedTuple):
         name: Its name, which is the name of its Ansible host.
         driver: How it is deployed.
         server: The managed host its work is done on.
-        bench: Mapping of its bench on that server.
+        bench: Its bench on that server as drivers take it: name, path, root, user, and what else was given.
         site: Mapping of the site; None for a bench.
         depends_on: Names of units that must be done before it.
         apps: Its apps, each after those it needs explicitly.
@@ -49,11 +49,19 @@ def make_units(deployment: Deployment) -> list[Unit]:
 
     A site is called by its name, unless a server is called so too: then it is ``<site>@<server>``.
     """
-    benches = {(bench["name"], bench["server"]): bench for bench in deployment.benches}
+    benches = {(bench["name"], bench["server"]): _as_option(bench) for bench in deployment.benches}
     taken = set(servers_of(deployment))
     units = [
-        Unit(f"{name}@{server}", BENCH_DRIVER, server, bench, None, [], bench["apps"])
-        for (name, server), bench in benches.items()
+        Unit(
+            f"{bench['name']}@{bench['server']}",
+            BENCH_DRIVER,
+            bench["server"],
+            benches[bench["name"], bench["server"]],
+            None,
+            [],
+            bench["apps"],
+        )
+        for bench in deployment.benches
     ]
     names = {site["name"]: _site_unit(site, taken) for site in deployment.sites}
     on_bench = {key: [f"{key[0]}@{key[1]}"] for key in benches}
@@ -105,6 +113,11 @@ def select(units: t.Sequence[Unit], deployment: Deployment) -> tuple[list[Unit],
 def group_name(*parts: str) -> str:
     """A group's name made of parts, with every character that Ansible allows in one."""
     return re.sub(r"[^A-Za-z0-9_]", "_", "_".join(parts))
+
+
+def _as_option(bench: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A bench without what its units say themselves."""
+    return {name: value for name, value in bench.items() if name not in ("server", "apps")}
 
 
 def _site_unit(site: dict[str, t.Any], taken: set[str]) -> str:

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Plans a deployment on the controller."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.inventory.manager import InventoryManager
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import (
+    ansible_values,
+    deployment,
+    options,
+    plan,
+    plan_render,
+    schedule,
+)
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError, Problem
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.sources import Sources
+
+_RED = "red"
+_ARGUMENTS: dict[str, t.Any] = {
+    "deployment": {"type": "raw"},
+    "plan_file": {"type": "str"},
+    "plan_graph": {"type": "str"},
+    "show": {"type": "bool", "default": False},
+    "installed": {"type": "dict", "default": {}},
+    "history": {"type": "dict", "default": {}},
+    "cache": {"type": "str"},
+    "timeout": {"type": "float", "default": 600.0},
+}
+
+
+class ActionModule(ActionBase):
+    """Reads the deployment, pins its apps and lays out the units. Needs no connection and changes nothing."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Plan, show and write as asked."""
+        variables = task_vars or {}
+        result: dict[str, t.Any] = super().run(tmp, variables)
+        _checked, arguments = self.validate_argument_spec(_ARGUMENTS)  # type: ignore[no-untyped-call]
+        result["changed"] = False
+        try:
+            result.update(self._plan(arguments, variables))
+        except DeploymentError as error:
+            self._say([f"{error.summary}:", *(f"  {line}" for line in error.lines)], _RED)
+            result.update(failed=True, msg=error.summary, errors=error.lines)
+            if isinstance(error, plan.PlanError):
+                result["resolution"] = error.resolution
+        except LockstepError as error:
+            result.update(failed=True, **error.result())
+        return result
+
+    def _plan(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        found = self._deployment(arguments["deployment"], variables)
+        around = plan.Surroundings(
+            servers=set(variables.get("groups", {}).get("all", ())),
+            limit=self._limit(variables),
+            installed={str(name): version and str(version) for name, version in arguments["installed"].items()},
+            history={str(name): float(seconds) for name, seconds in arguments["history"].items()},
+        )
+        planned = plan.make_plan(found, Sources(arguments["cache"], arguments["timeout"]), around)
+        if arguments["show"]:
+            self._say(plan_render.as_lines(planned))
+        written = {} if self._task.check_mode else _write(arguments, planned)
+        return {"plan": planned, "window": schedule.window(found.strategy, found.options), **written}
+
+    def _deployment(self, given: t.Any, variables: dict[str, t.Any]) -> deployment.Deployment:
+        """The deployment that the task, an extra variable or the inventory names, in this order."""
+        choices = options.read(ansible_values.plain(load_extra_vars(self._loader)), os.environ)
+        known = ansible_values.plain((variables.get("lockstep_deployment") or {}).get("defaults") or {})
+        for name, value in known.items():
+            setattr(choices, name, value)
+        if given:
+            choices.deployment = ansible_values.plain(given)
+        if choices.deployment is not None:
+            return deployment.load_chosen(choices, self._loader.get_basedir())
+        file = variables.get("lockstep_deployment_file")
+        if not file:
+            message = "expected one: -i path/to/deployment.yml, or -e deployment_config=path/to/deployment.yml"
+            raise DeploymentError([Problem(("deployment",), message)])
+        return deployment.load(str(file), choices, text=str(self._loader.get_text_file_contents(str(file))))
+
+    def _limit(self, variables: dict[str, t.Any]) -> set[str] | None:
+        """The hosts that --limit leaves."""
+        limit = variables.get("ansible_limit")
+        if not limit:
+            return None
+        manager = InventoryManager(self._loader, parse=False)
+        for group, hosts in variables.get("groups", {}).items():
+            manager.add_group(group)
+            for host in hosts:
+                manager.add_host(host, group=group)
+        manager.subset(str(limit))
+        return {host.name for host in manager.get_hosts("all")}
+
+    def _say(self, lines: t.Iterable[str], color: str | None = None) -> None:
+        for line in lines:
+            self._display.display(line, color=color)
+
+
+def _write(arguments: dict[str, t.Any], planned: dict[str, t.Any]) -> dict[str, t.Any]:
+    """Write the plan where that was asked; an empty path counts as absent."""
+    written: dict[str, t.Any] = {}
+    if arguments["plan_file"]:
+        written["plan_file"] = _place(arguments["plan_file"])
+        atomic.write_json(written["plan_file"], planned, mode=0o644)
+    if arguments["plan_graph"]:
+        written["plan_graph"] = _place(arguments["plan_graph"])
+        atomic.write_text(written["plan_graph"], plan_render.as_mermaid(planned), mode=0o644)
+    return written
+
+
+def _place(path: str) -> str:
+    return os.path.abspath(os.path.expanduser(path))

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The parts of a plan, each as the data that goes into it."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_apps import FRAMEWORK
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.graph import Graph
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.pinning import Pinned
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.schedule import simulate
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.units import SITE_DRIVER, Unit
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.urls import without_credentials
+
+MASK = "********"
+_PRE_CHECKS = (
+    "site_exists",
+    "site_health",
+    "database_connection",
+    "cache",
+    "message_broker",
+    "running_migrations",
+    "queued_jobs",
+    "disk_space",
+    "memory",
+)
+_POST_CHECKS = ("accessible", "database_integrity", "scheduled_jobs", "no_critical_errors")
+
+
+def apps(
+    deployment: Deployment,
+    graph: Graph,
+    pinned: t.Mapping[str, Pinned],
+    requires: t.Mapping[str, t.Mapping[str, str]],
+) -> list[dict[str, t.Any]]:
+    """The apps in the order they are installed. Of settings only the names are said."""
+    by_name = {app["name"]: app for app in deployment.apps}
+    return [
+        {
+            "name": name,
+            "version": by_name[name]["version"],
+            "source": without_credentials(by_name[name]["source"]),
+            "ref": pinned[name].resolved.ref,
+            "commit": pinned[name].resolved.commit,
+            "declared_version": pinned[name].declaration.version,
+            "requires": dict(requires[name]),
+            "depends_on": graph.needs(name),
+            "config": dict.fromkeys(by_name[name]["config"], MASK),
+        }
+        for name in graph.order()
+    ]
+
+
+def stages(levels: list[list[str]], units: t.Sequence[Unit], pinned: t.Mapping[str, Pinned]) -> list[dict[str, t.Any]]:
+    """The levels of the apps' graph, with the sites that take an app of each."""
+    return [
+        {
+            "level": level,
+            "apps": names,
+            "parallel": len(names) > 1,
+            "sites": [
+                unit.name for unit in units if unit.driver == SITE_DRIVER and not set(names).isdisjoint(unit.apps)
+            ],
+            "pre_checks": [*(f"app_{name}_source" for name in names), *_PRE_CHECKS],
+            "post_checks": [
+                *_POST_CHECKS,
+                *(f"app_{name}_installed" for name in names),
+                *(f"app_{name}_health" for name in names),
+            ],
+        }
+        for level, names in enumerate(levels, start=1)
+    ]
+
+
+def units(ordered: t.Sequence[Unit], levels: list[list[str]], seconds: t.Mapping[str, float]) -> list[dict[str, t.Any]]:
+    """The units in the order they are admitted. A unit's stage is the one with which its last app is there."""
+    stage = {name: level for level, names in enumerate(levels, start=1) for name in names}
+    return [
+        {
+            "name": unit.name,
+            "driver": unit.driver,
+            "server": unit.server,
+            "bench": unit.bench["name"],
+            "site": unit.site["name"] if unit.site else None,
+            "depends_on": list(unit.depends_on),
+            "apps": list(unit.apps),
+            "stage": max((stage[name] for name in unit.apps), default=1),
+            "estimated_seconds": seconds[unit.name],
+        }
+        for unit in ordered
+    ]
+
+
+def rollback(ordered: t.Sequence[Unit], options: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """What a rollback would do, the last unit first."""
+    saved = has_backup(options)
+    site = ["switch_back", "restore_from_backup", "thaw", "verify"] if saved else ["switch_back", "thaw", "verify"]
+    bench = ["stop_release", "remove_release"]
+    return [{"unit": unit.name, "actions": site if unit.driver == SITE_DRIVER else bench} for unit in reversed(ordered)]
+
+
+def has_backup(options: t.Mapping[str, t.Any]) -> bool:
+    """Whether sites are backed up before they change."""
+    return bool(options["backup_before_deployment"]) and not options["skip_backup"]
+
+
+def warnings(
+    deployment: Deployment, selected: t.Sequence[Unit], seconds: t.Mapping[str, float], at_once: int
+) -> list[str]:
+    """What a user should know before the plan is carried out."""
+    options = deployment.options
+    said = {
+        "notify_users is set, but no channel is configured: nobody will be told": options["notify_users"],
+        "sites are not backed up: a failed migration can't be undone": not has_backup(options),
+        "force is set: failed checks don't stop the deployment": options["force"],
+        "ignore_dependencies is set: units don't wait for those they depend on": options["ignore_dependencies"],
+        "rollback_on_failure is off: a failed unit stays as it is": not options["rollback_on_failure"],
+        "rollback_data is set: a rollback restores data over what users wrote since": options["rollback_data"],
+        "there are no sites: only the releases of benches are built": not deployment.sites,
+        f"{FRAMEWORK} is not among the apps: it stays as it is": FRAMEWORK not in deployment.app_paths,
+    }
+    found = [text for text, applies in said.items() if applies]
+    sites = [unit for unit in selected if unit.driver == SITE_DRIVER]
+    if options["thaw"] == "together" and sites:
+        frozen = simulate(sites, seconds, at_once, options["per_server"]).seconds
+        found.append(f"thaw: together keeps every site frozen until the last one is verified, about {frozen:.0f} s")
+    names = {unit.name for unit in selected}
+    outside = dict.fromkeys(name for unit in selected for name in unit.depends_on if name not in names)
+    if outside:
+        found.append(f"not selected, though selected units depend on them: {_some(list(outside))}")
+    return found
+
+
+def _some(names: list[str], at_most: int = 10) -> str:
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(names[:at_most]) + more
