@@ -114,8 +114,14 @@ class Ledger:
             self._insert_new(connection, schema.units, units)
         self._say(deployment, textlog.line(row["planned_at"], "info", messages.planned(len(units), row["strategy"])))
 
-    def begin(self, deployment_id: str, direction: str = "forward") -> None:
-        """Units begin to move (``forward``), or to go back (``reverse``): status ``in_progress``."""
+    def begin(self, deployment_id: str, direction: str = "forward", window: int | None = None) -> None:
+        """Units begin to move (``forward``), or to go back (``reverse``): status ``in_progress``.
+
+        Args:
+            deployment_id: The deployment.
+            direction: ``forward`` or ``reverse``.
+            window: How many units may be in flight, where that is known.
+        """
         now = observe.timestamp()
         table = schema.deployments
         values: dict[str, t.Any] = {"status": "in_progress", "last_event_at": now}
@@ -123,6 +129,7 @@ class Ledger:
             values |= {"rollback_started_at": now, "rollback_ended_at": None}
         else:
             values |= {"started_at": sa.func.coalesce(table.c.started_at, now), "ended_at": None, "error": None}
+        values |= {} if window is None else {"window": window}
         with self._write() as connection:
             self._known(connection, deployment_id)
             connection.execute(table.update().where(table.c.id == deployment_id).values(**values))

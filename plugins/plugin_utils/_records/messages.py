@@ -37,11 +37,11 @@ def text(event: observe.Event) -> str:
     if event.kind == "phase":
         return _with_seconds(str(event.status), event.seconds)
     if event.kind == "state":
-        return f"is {event.state}" if event.state else ""
+        return f"is {event.state}" if event.state and event.state != "failed" else ""
     if event.kind == "withheld":
         return "withheld: not started"
     if event.kind == "finished":
-        return "stopped" if event.status == "failed" else "finished"
+        return "" if event.status == "failed" else "finished"  # why it failed was said before
     known = [part for part in (event.message, event.left, event.hint) if part]
     told = ". ".join(dict.fromkeys(part.rstrip(".") for part in known))
     return f"{'unreachable' if event.kind == 'unreachable' else 'failed'}: {told}"

@@ -40,6 +40,9 @@ DONE = frozenset({"live", "retired"})
 BACK = frozenset({"restored", "kept"})
 """States in which a rollback ended."""
 
+GOING_BACK = BACK | {"failed"}
+"""States that a rollback may leave; a unit that has nothing to undo stays what it was."""
+
 STATES = DONE | BACK | {"absent", "prepared", "frozen", "migrated", "verified", "switched", "failed"}
 
 STATUSES = frozenset({"started", "completed", "failed", "undone", "skipped"})
@@ -151,10 +154,12 @@ class Observer:
         self.state: dict[str, str] = {}
         self._ever: set[str] = set()
         self._went_forward = False
+        self._had_trouble = False
         self._running: set[str] = set()
         self._troubled: set[str] = set()
         self._withheld: set[str] = set()
         self._closed: set[str] = set()
+        self._opened: dict[str, Event] = {}
         self._seen: set[tuple[str | None, str, int, str]] = set()
         self._frozen_at: dict[str, str] = {}
         self._last_at: dict[str, str] = {}
@@ -182,9 +187,9 @@ class Observer:
 
     def task(self, host: str, phase: str | None) -> list[Event]:
         """A task begins on a host; ``phase`` is the one it belongs to, if that is known."""
-        if self.direction is None or host not in self.units:
+        if self.direction is None or host not in self.units or self._nothing_to_undo(host):
             return []
-        found = []
+        found: list[Event] = []
         if host not in self._running and host not in self._closed:
             self._running.add(host)
             self._ever.add(host)
@@ -193,8 +198,11 @@ class Observer:
             self.phase.pop(host, None)
             found.append(self._event("started", host))
         if phase and phase != self.phase.get(host):
+            found += self._close_phase(host, "completed")
             self.phase[host] = phase
-            found.append(self._event("phase", host, phase=phase, status="started"))
+            opened = self._event("phase", host, phase=phase, status="started")
+            self._opened[host] = opened
+            found.append(opened)
         return found
 
     def result(
@@ -221,12 +229,29 @@ class Observer:
         for entry in _entries(result):
             found += self._reported(host, entry, bool(result.get("changed")))
         if failed or unreachable:
-            found.append(self._failure(host, result, unreachable, quotable, task_name))
+            failure = self._failure(host, result, unreachable, quotable, task_name)
+            found += self._close_phase(failure.unit or "", "failed")
+            found.append(failure)
         return found
 
     def end(self) -> list[Event]:
         """The run is over."""
         return self._end_of_play() + self._withhold()
+
+    def _nothing_to_undo(self, unit: str) -> bool:
+        """Whether this play only looks at a unit: on the way back, if none failed or it never went forward."""
+        if self.direction != "reverse" or not self._went_forward:
+            return False
+        return not self._had_trouble or unit in self._withheld
+
+    def _close_phase(self, unit: str, status: str) -> list[Event]:
+        """The end of a phase that the controller saw begin and no journal told of."""
+        opened = self._opened.pop(unit, None)
+        if opened is None:
+            return []
+        at = self._clock()
+        seconds = seconds_between(opened.at, at)
+        return [self._event("phase", unit, at=at, began=opened.at, phase=opened.phase, status=status, seconds=seconds)]
 
     def _event(self, kind: str, unit: str | None, **values: t.Any) -> Event:
         values.setdefault("at", self._clock())
@@ -261,6 +286,9 @@ class Observer:
             if (deployment, unit, seq, entry["status"]) in self._seen:
                 return None
             self._seen.add((deployment, unit, seq, entry["status"]))
+        opened = self._opened.get(unit)
+        if opened is not None and opened.phase == phase and entry["status"] != "started":
+            del self._opened[unit]
         began, when = self._times(entry)
         detail = fields.allowed_detail(entry.get("detail"))
         return self._event(
@@ -273,7 +301,7 @@ class Observer:
             # An entry of a journal tells of the way forward until it says undone, whatever is going on now.
             direction="reverse" if entry["status"] == "undone" else "forward",
             seq=seq if isinstance(seq, int) else None,
-            seconds=float(seconds) if isinstance(seconds, (int, float)) else None,
+            seconds=float(seconds) if isinstance(seconds, (int, float)) and entry["status"] != "undone" else None,
             detail=detail,
             freeze_seconds=self._freeze(unit, phase, entry["status"], began, when, detail),
             deployment_id=deployment,
@@ -300,6 +328,8 @@ class Observer:
 
     def _state(self, unit: str, deployment: str | None, entry: t.Mapping[str, t.Any], changed: bool) -> list[Event]:
         state = entry.get("state") if entry.get("state") in STATES else None
+        if self.direction == "reverse" and state not in GOING_BACK:
+            state = None
         if state is not None:
             self.state[unit] = state
             if state != "failed":
@@ -328,6 +358,7 @@ class Observer:
         told = quotable or any(key in result for key in ("left", "hint", "phase"))
         message = result.get("msg") if told else None
         phase = result.get("phase")
+        self._had_trouble = True
         if unit is not None:
             self._troubled.add(unit)
             self._last_at[unit] = self._clock()
@@ -344,10 +375,11 @@ class Observer:
         if unit not in self._running:
             return []
         self._running.discard(unit)
+        closed = self._close_phase(unit, "completed")
         phase, at = self.phase.pop(unit, None), self._last_at.get(unit, self._clock())
         if unit in self._troubled:
-            return [self._event("finished", unit, phase=phase, status="failed", at=at)]
-        return [self._event("finished", unit, status="completed", at=at)]
+            return [*closed, self._event("finished", unit, phase=phase, status="failed", at=at)]
+        return [*closed, self._event("finished", unit, status="completed", at=at)]
 
     def _end_of_play(self) -> list[Event]:
         found: list[Event] = []

@@ -1,0 +1,84 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What callback plugins read from Ansible's objects; only what is public on ansible-core 2.19 to 2.21."""
+
+from __future__ import annotations
+
+import pathlib
+import typing as t
+
+from ansible import context
+from ansible.template import Templar
+
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import observe
+
+if t.TYPE_CHECKING:
+    from ansible.executor.task_result import CallbackTaskResult
+    from ansible.inventory.host import Host
+    from ansible.playbook import Playbook
+    from ansible.playbook.play import Play
+    from ansible.playbook.task import Task
+
+_OUR_MODULES = "lockstep.deploy."
+_QUOTABLE = frozenset({"fail", "assert"})
+
+
+def moves_units(playbook: Playbook) -> bool:
+    """Whether a playbook deploys or rolls back: it has a play with a direction. Others only look."""
+    return any(direction_of(play) for play in playbook.get_plays())
+
+
+def direction_of(play: Play) -> str | None:
+    """``forward`` or ``reverse`` for a play over units: its variable ``lockstep_direction``."""
+    found = play.get_vars().get("lockstep_direction")
+    return str(found) if found in ("forward", "reverse") else None
+
+
+def is_check(play: Play | None = None) -> bool:
+    """Whether nothing is really done."""
+    return bool(context.CLIARGS.get("check")) or bool(play is not None and play.check_mode)
+
+
+def units_of(play: Play) -> list[str]:
+    """The units among a play's hosts, as far as the inventory knows them."""
+    found = play.get_variable_manager().get_vars(play=play)
+    hosts = set(found.get("ansible_play_hosts_all") or ())
+    return [name for name in (found.get("groups") or {}).get("lockstep_units", ()) if name in hosts]
+
+
+def variables_of(play: Play, host: Host, names: t.Iterable[str]) -> dict[str, t.Any]:
+    """Variables of a host, templated; those that aren't there or can't be are left out.
+
+    Args:
+        play: The play at work.
+        host: The host.
+        names: The variables wanted; an empty text counts as absent, since AWX sends those.
+    """
+    found = play.get_variable_manager().get_vars(play=play, host=host, include_hostvars=False)
+    templar = Templar(loader=play.get_loader(), variables=found)
+    values = {}
+    for name in names:
+        try:
+            value = templar.template(found.get(name))
+        except Exception:  # whatever a user's template raises, a record is not worth failing for
+            continue
+        if value not in (None, ""):
+            values[name] = value
+    return values
+
+
+def phase_of(task: Task) -> str | None:
+    """The phase a task belongs to: its variable ``lockstep_phase``, else the name of the role's task file."""
+    named = task.get_vars().get("lockstep_phase")
+    if named in observe.PHASES:
+        return str(named)
+    path = pathlib.PurePath((task.get_path() or "").rpartition(":")[0])
+    return path.stem if path.stem in observe.PHASES and path.parent.name == "tasks" else None
+
+
+def is_quotable(result: CallbackTaskResult) -> bool:
+    """Whether a failure's message was written by us: by a module of the collection, or in a playbook."""
+    action = str(result.task.action)
+    return action.startswith(_OUR_MODULES) or action.removeprefix("ansible.builtin.") in _QUOTABLE
