@@ -264,7 +264,7 @@ class Progress:
             return max(_LEAST_SECONDS, expected)
         if unit.outcome != "running" or unit.started is None:
             return 0.0
-        ahead = expected * (1 - _share(unit.driver, unit.phase, True))
+        ahead = expected * (1 - _share(unit.driver, unit.phase, True)) if unit.phase else 0.0
         return max(_LEAST_SECONDS, ahead, expected - (now - unit.started))
 
 
