@@ -2,121 +2,81 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A bench of the stand-in with sites, running under the private services."""
+"""A bench with sites, running under the private services."""
 
 from __future__ import annotations
 
-import http.client
 import json
-import os
 import pathlib
-import pwd
 import re
-import shutil
 import subprocess
-import sys
 import typing as t
-import urllib.parse
 
-from support.daemons import free_port, wait_until
-from support.services import Services
-from support.standin.repositories import make_repositories
+from tests.support.asking import Answer, ask
+from tests.support.daemons import free_port, wait_until
+from tests.support.flavour import Flavour, standin
+from tests.support.services import Services
 
 APPS: t.Mapping[str, str] = {"frappe": "v15.9.0", "erpnext": "v15.9.0", "custom_app": "v0.9.0"}
 SITES = ("site1.local", "site2.local", "site3.local")
 ADMIN_PASSWORD = "admin"
 
-_WRAPPER = """#!{python}
-import sys
-
-sys.path.insert(0, {support!r})
-from standin.bench.cli import main
-
-main(allow_root={allow_root!r})
-"""
-
-
-class Answer(t.NamedTuple):
-    """What came back over HTTP."""
-
-    status: int
-    body: str
-
-    @property
-    def message(self) -> t.Any:
-        """What a whitelisted method returned."""
-        return json.loads(self.body).get("message")
-
-
-def ask(
-    address: int | str,
-    host: str,
-    path: str,
-    method: str = "GET",
-    data: t.Mapping[str, t.Any] | None = None,
-    headers: t.Mapping[str, str] | None = None,
-    timeout: float = 30,
-) -> Answer:
-    """One request to a loopback port or a unix socket, with a Host header of its own.
-
-    Raises:
-        OSError: Nobody answered.
-    """
-    connection = http.client.HTTPConnection("127.0.0.1", address if isinstance(address, int) else 80, timeout=timeout)
-    if not isinstance(address, int):
-        import socket
-
-        connection.sock = socket.socket(socket.AF_UNIX)
-        connection.sock.settimeout(timeout)
-        connection.sock.connect(address)
-    body = urllib.parse.urlencode(data) if data is not None else None
-    form = {"Content-Type": "application/x-www-form-urlencoded"} if body is not None else {}
-    try:
-        connection.request(method, path, body=body, headers={"Host": host, **form, **(headers or {})})
-        response = connection.getresponse()
-        return Answer(response.status, response.read().decode(errors="replace"))
-    except http.client.HTTPException as error:
-        raise ConnectionError(str(error)) from error
-    finally:
-        connection.close()
-
 
 class Bench:
     """A bench and where everything of it is.
 
-    Attributes:
+    Args:
         path: The bench's folder.
-        command: The ``bench`` executable.
-        sites: Names of its sites.
-        repositories: Clone from here, by app.
-        user: Whose bench it is.
-        http_port: nginx in front of it.
-        web_port: Its web processes, behind nginx.
         services: What it runs under.
+        flavour: What made it.
+        sites: Names of its sites.
     """
 
-    def __init__(self, path: pathlib.Path, command: pathlib.Path, services: Services, user: str) -> None:
+    def __init__(
+        self, path: pathlib.Path, services: Services, flavour: Flavour | None = None, sites: t.Sequence[str] = ()
+    ) -> None:
         self.path = path
-        self.command = command
         self.services = services
-        self.user = user
-        self.sites: tuple[str, ...] = ()
-        self.repositories = make_repositories(services.scratch / "git")
+        self.flavour = flavour or standin(services.scratch)
+        self.sites = tuple(sites)
 
     @property
     def name(self) -> str:
         return self.path.name
 
     @property
+    def command(self) -> pathlib.Path:
+        """The ``bench`` executable."""
+        return self.flavour.command
+
+    @property
+    def user(self) -> str:
+        """Whose bench it is."""
+        return self.flavour.user
+
+    @property
+    def repositories(self) -> t.Mapping[str, pathlib.Path]:
+        """Where to clone from, by app."""
+        return self.flavour.sources
+
+    @property
+    def python(self) -> pathlib.Path:
+        """The interpreter of its environment."""
+        return self.path / "env" / "bin" / "python"
+
+    @property
     def config(self) -> dict[str, t.Any]:
+        """``common_site_config.json``"""
         return dict(json.loads((self.path / "sites" / "common_site_config.json").read_text()))
 
     @property
     def http_port(self) -> int:
+        """nginx in front of it."""
         return self.services.nginx.http_port
 
     @property
     def web_port(self) -> int:
+        """Its web processes, behind nginx."""
         return int(self.config["webserver_port"])
 
     def run(
@@ -127,70 +87,73 @@ class Bench:
         Raises:
             AssertionError: It failed and ``check`` is set; the message has its output.
         """
-        done = subprocess.run(
-            [str(self.command), *arguments],
-            cwd=cwd or self.path,
-            env={**os.environ, "PATH": f"{self.command.parent}:{os.environ['PATH']}", **_home(self.user)},
-            input=stdin,
-            stdin=subprocess.DEVNULL if stdin is None else None,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            **_identity(self.user),
-        )
+        done = self.flavour.run([str(self.command), *arguments], cwd or self.path, stdin)
         if check and done.returncode:
             raise AssertionError(f"bench {' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
-    def site(self, site: str, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def site(
+        self, site: str, *arguments: str, check: bool = True, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """``bench --site <site> …``"""
-        return self.run("--site", site, *arguments, check=check)
+        return self.run("--site", site, *arguments, check=check, stdin=stdin)
 
     def execute(self, site: str, method: str, **kwargs: t.Any) -> t.Any:
         """``bench --site <site> execute <method>``: what it returned."""
-        done = self.site(site, "execute", method, *(["--kwargs", json.dumps(kwargs)] if kwargs else []))
+        done = self.site(site, "execute", method, *(["--kwargs", repr(kwargs)] if kwargs else []))
         lines = done.stdout.strip().splitlines()
         return json.loads(lines[-1]) if lines else None
 
+    def git(self, app: str, *arguments: str) -> str:
+        """git in an app's repository, as the bench's user."""
+        done = self.flavour.run(["git", *arguments], self.path / "apps" / app)
+        if done.returncode:
+            raise AssertionError(f"git {' '.join(arguments)}: {done.stderr}")
+        return done.stdout.strip()
+
+    def checkout(self, app: str, tag: str) -> None:
+        """Put an app at another release, in place, and nothing else."""
+        self.git(app, "fetch", "--quiet", "--depth", "1", "upstream", f"refs/tags/{tag}:refs/tags/{tag}")
+        self.git(app, "checkout", "--quiet", "--force", tag)
+
     def sql(self, site: str, statement: str) -> list[list[str]]:
-        """Statements on the site's database, as root."""
+        """Statements on the site's database, as root; returns the rows as text."""
         return self.services.mariadb.sql(statement, self.site_config(site)["db_name"])
 
+    def site_file(self, site: str, *parts: str) -> pathlib.Path:
+        return self.path.joinpath("sites", site, *parts)
+
     def site_config(self, site: str) -> dict[str, t.Any]:
-        return dict(json.loads((self.path / "sites" / site / "site_config.json").read_text()))
+        return dict(json.loads(self.site_file(site, "site_config.json").read_text()))
 
     def get(self, site: str, path: str, **options: t.Any) -> Answer:
-        """A request through nginx."""
+        """A request through nginx; see :func:`tests.support.asking.ask`."""
         return ask(self.http_port, site, path, **options)
 
-    def new_site(self, site: str, apps: t.Sequence[str], admin_password: str = ADMIN_PASSWORD) -> None:
-        """Make a site with apps."""
+    def new_site(self, site: str, apps: t.Sequence[str] = (), admin_password: str = ADMIN_PASSWORD) -> None:
+        """Make a site with apps; its database account may come from anywhere."""
         installs = [argument for app in apps if app != "frappe" for argument in ("--install-app", app)]
-        root = self.services.mariadb.root_password
-        scope = "--mariadb-user-host-login-scope=%"
-        secrets = ("--db-root-password", root, "--admin-password", admin_password)
-        self.run("new-site", site, scope, *secrets, *installs)
+        secrets = ("--db-root-password", self.services.mariadb.root_password, "--admin-password", admin_password)
+        self.run("new-site", site, "--no-mariadb-socket", *secrets, *installs)
         self.sites = (*self.sites, site)
 
     def start(self) -> None:
         """Start Redis, web, workers, scheduler and realtime under supervisor, and wait until sites answer."""
-        self.run("setup", "supervisor", "--yes", "--user", self.user)
-        target = self.services.supervisor.conf_d / f"{self.name}.conf"
-        shutil.copy(self.path / "config" / "supervisor.conf", target)
+        self.run("setup", "supervisor", "--yes", "--user", self.user, "--skip-supervisord")
+        text = (self.path / "config" / "supervisor.conf").read_text()
+        path = f'environment=PATH="{self.flavour.environment()["PATH"]}"\n'
+        (self.services.supervisor.conf_d / f"{self.name}.conf").write_text(text.replace("command=", f"{path}command="))
         self.services.supervisor.ctl("update")
         self.await_web()
 
     def await_web(self, timeout: float = 60) -> None:
         """Wait until every site answers on the bench's own port; supervisor says RUNNING earlier."""
         log = self.path / "logs" / "web.error.log"
-        for site in self.sites:
-            wait_until(
-                lambda site=site: ask(self.web_port, site, "/api/method/ping").status in (200, 503),
-                timeout,
-                f"{site} answers",
-                log=log,
-            )
+
+        def all_answer() -> bool:
+            return all(ask(self.web_port, site, "/api/method/ping").status in (200, 503) for site in self.sites)
+
+        wait_until(all_answer, timeout, f"{', '.join(self.sites)} answer", log=log)
 
     def stop(self) -> None:
         """End the bench's processes."""
@@ -207,28 +170,13 @@ class Bench:
         self.services.nginx.reload()
 
 
-def make_command(scratch: pathlib.Path, user: str | None = None) -> pathlib.Path:
-    """The stand-in's ``bench`` as an executable in ``<scratch>/bin``.
-
-    Args:
-        user: Who will run it; only where that is root may root make benches.
-    """
-    command = scratch / "bin" / "bench"
-    command.parent.mkdir(parents=True, exist_ok=True)
-    support = str(pathlib.Path(__file__).parent)
-    allow_root = (user or _me()) == "root"
-    command.write_text(_WRAPPER.format(python=sys.executable, support=support, allow_root=allow_root))
-    command.chmod(0o755)
-    return command
-
-
 def make_bench(
     scratch: pathlib.Path | str,
     services: Services,
     apps: t.Mapping[str, str] | None = None,
     sites: t.Sequence[str] | t.Mapping[str, t.Sequence[str]] = SITES,
     name: str = "frappe-bench",
-    user: str | None = None,
+    flavour: Flavour | None = None,
     start: bool = True,
 ) -> Bench:
     """Make a bench with apps and sites, start it and put it behind nginx.
@@ -239,23 +187,18 @@ def make_bench(
         apps: Tag by app, in the order to get them; ``APPS`` if None.
         sites: Names, or names with the apps each one has installed; all apps for plain names.
         name: The bench's folder.
-        user: Whose bench it is, for root only; the caller if None.
+        flavour: What makes it; the stand-in as the caller if None.
         start: Whether to start and publish it.
     """
     scratch = pathlib.Path(scratch).resolve()
     scratch.mkdir(parents=True, exist_ok=True)
     wanted = dict(apps or APPS)
-    bench = Bench(scratch / name, make_command(services.scratch, user), services, user or _me())
-    if user:
-        _give(scratch, user)
-    frappe = wanted.pop("frappe")
-    source = str(bench.repositories["frappe"])
-    options = ("--skip-assets", "--no-backups", "--no-procfile", "--frappe-path", source, "--frappe-branch", frappe)
-    bench.run("init", *options, str(bench.path), cwd=scratch)
-    _configure(bench)
+    bench = Bench(scratch / name, services, flavour)
+    bench.flavour.give(scratch)
+    init_bench(bench, wanted.pop("frappe"))
     for app, tag in wanted.items():
         bench.run("get-app", "--skip-assets", "--branch", tag, str(bench.repositories[app]))
-    bench.run("build")
+    bench.run("build", "--force")
     for site in sites:
         installed = sites[site] if isinstance(sites, t.Mapping) else ("frappe", *wanted)
         bench.new_site(site, installed)
@@ -265,10 +208,20 @@ def make_bench(
     return bench
 
 
-def _configure(bench: Bench) -> None:
-    """Ports of this machine's own, where bench would take the same ones for every bench that has no sibling."""
+def init_bench(bench: Bench, frappe: str) -> None:
+    """``bench init`` and its configuration, without sites and other apps.
+
+    Args:
+        frappe: The tag, unless the flavour knows which.
+    """
+    options = ["--skip-assets", "--no-backups", "--no-procfile", "--frappe-path", str(bench.repositories["frappe"])]
+    options += ["--frappe-branch", bench.flavour.frappe or frappe]
+    if bench.flavour.python:
+        options += ["--python", bench.flavour.python]
+    bench.run("init", *options, str(bench.path), cwd=bench.path.parent)
     cache, queue = free_port(), free_port()
-    settings = {
+    # bench would take the same ports for every bench that has no sibling
+    settings: dict[str, t.Any] = {
         "db_host": "127.0.0.1",
         "db_port": bench.services.mariadb.port,
         "redis_cache": f"redis://127.0.0.1:{cache}",
@@ -277,30 +230,8 @@ def _configure(bench: Bench) -> None:
         "webserver_port": free_port(),
         "socketio_port": free_port(),
         "gunicorn_workers": 2,
-        "dns_multitenant": "true",
+        "dns_multitenant": True,
     }
-    pairs = [text for key, value in settings.items() for text in ("-c", key, str(value))]
-    bench.run("set-common-config", *pairs)
+    path = bench.path / "sites" / "common_site_config.json"
+    path.write_text(json.dumps({**bench.config, **settings}, indent=1, sort_keys=True))
     bench.run("setup", "redis")
-
-
-def _me() -> str:
-    return pwd.getpwuid(os.geteuid()).pw_name
-
-
-def _identity(user: str) -> dict[str, t.Any]:
-    account = pwd.getpwnam(user)
-    if account.pw_uid == os.geteuid():
-        return {}
-    groups = os.getgrouplist(user, account.pw_gid)
-    return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
-
-
-def _home(user: str) -> dict[str, str]:
-    account = pwd.getpwnam(user)
-    return {"HOME": account.pw_dir, "USER": user, "LOGNAME": user}
-
-
-def _give(folder: pathlib.Path, user: str) -> None:
-    account = pwd.getpwnam(user)
-    os.chown(folder, account.pw_uid, account.pw_gid)

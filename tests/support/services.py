@@ -15,7 +15,7 @@ import subprocess
 import sys
 import typing as t
 
-from support.daemons import Daemon, NotReady, free_port, listens, unix_path, wait_until
+from tests.support.daemons import Daemon, NotReady, free_port, listens, unix_path, wait_until
 
 _ADMIN_PATHS = "/usr/local/sbin:/usr/sbin:/sbin"
 

@@ -19,9 +19,9 @@ import urllib.parse
 
 import click
 
-from standin.bench import environment
-from standin.bench.config import get_config
-from standin.bench.shared import bench_command, bench_name, is_bench, log, run
+from tests.support.standin.bench import environment
+from tests.support.standin.bench.config import get_config
+from tests.support.standin.bench.shared import bench_command, bench_name, is_bench, log, run
 
 
 def apps_of(bench: str) -> list[str]:

@@ -14,8 +14,8 @@ import typing as t
 
 import click
 
-from standin.bench import VERSION, apps, config, environment, files, make, nginx
-from standin.bench.shared import env_python, is_bench, log, parent_bench
+from tests.support.standin.bench import VERSION, apps, config, environment, files, make, nginx
+from tests.support.standin.bench.shared import env_python, is_bench, log, parent_bench
 
 _CONTEXT_FLAGS = ("--verbose", "--profile", "--force")
 

@@ -13,8 +13,8 @@ import shutil
 
 import click
 
-from standin.bench.config import get_config, redis_port, update_config
-from standin.bench.shared import bench_command, bench_name
+from tests.support.standin.bench.config import get_config, redis_port, update_config
+from tests.support.standin.bench.shared import bench_command, bench_name
 
 _CACHE_SHARE = 0.05
 
@@ -51,13 +51,13 @@ def write_supervisor(bench: str, user: str | None, yes: bool, skip_redis: bool) 
     """``config/supervisor.conf``: web, workers and Redis in three groups."""
     path = pathlib.Path(bench, "config", "supervisor.conf")
     if path.exists() and not yes:
-        click.confirm(
-            "supervisor.conf already exists and this will overwrite it. Do you want to continue?", abort=True
-        )
+        click.confirm("supervisor.conf already exists and this will overwrite it. Do you want to continue?", abort=True)
     name = bench_name(bench)
     web, workers, redis = _programs(os.path.abspath(bench), get_config(bench), bool(skip_redis))
     owner = user or getpass.getuser()
-    text = "".join(_section(f"{name}-{title}", options, owner) for title, options in {**web, **workers, **redis}.items())
+    text = "".join(
+        _section(f"{name}-{title}", options, owner) for title, options in {**web, **workers, **redis}.items()
+    )
     for group, programs in (("web", web), ("workers", workers), ("redis", redis)):
         if programs:
             text += f"[group:{name}-{group}]\nprograms={','.join(f'{name}-{title}' for title in programs)}\n\n"
@@ -84,9 +84,7 @@ def _programs(bench: str, config: dict[str, object], skip_redis: bool) -> tuple[
         )
     }
     if shutil.which("node") or shutil.which("nodejs"):
-        web["node-socketio"] = _program(
-            f"{command} socketio", 4, bench, "node-socketio", bench, autorestart="true"
-        )
+        web["node-socketio"] = _program(f"{command} socketio", 4, bench, "node-socketio", bench, autorestart="true")
     workers = {
         "frappe-schedule": _program(f"{command} schedule", 3, bench, "schedule", bench),
         "frappe-short-worker": _program(

@@ -14,11 +14,11 @@ import traceback
 
 import click
 
-from standin.bench import environment
-from standin.bench.apps import build_assets, get_app
-from standin.bench.config import write_first_config
-from standin.bench.files import write_procfile, write_redis
-from standin.bench.shared import FOLDERS, log
+from tests.support.standin.bench import environment
+from tests.support.standin.bench.apps import build_assets, get_app
+from tests.support.standin.bench.config import write_first_config
+from tests.support.standin.bench.files import write_procfile, write_redis
+from tests.support.standin.bench.shared import FOLDERS, log
 
 
 def init(

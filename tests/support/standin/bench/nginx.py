@@ -15,8 +15,8 @@ import typing as t
 
 import click
 
-from standin.bench.config import get_config
-from standin.bench.shared import bench_name
+from tests.support.standin.bench.config import get_config
+from tests.support.standin.bench.shared import bench_name
 
 _SERVER = """server {{
 {listen}

@@ -4,4 +4,6 @@
 
 """Stand-in for a company's own app: numbered writes, notes"""
 
+from __future__ import annotations
+
 __version__ = "0.0.0"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is asked from outside: writes with the client's own numbers, so that nothing acknowledged can get lost unseen."""
+"""What is asked from outside: writes with the client's own numbers, so that a lost one is seen."""
 
 from __future__ import annotations
 

@@ -4,4 +4,6 @@
 
 """Stand-in for a large app: orders, their items, stock"""
 
+from __future__ import annotations
+
 __version__ = "0.0.0"

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import frappe
+
 from erpnext import __version__
 
 

@@ -4,4 +4,6 @@
 
 """Stand-in for an app that no site has yet"""
 
+from __future__ import annotations
+
 __version__ = "0.0.0"

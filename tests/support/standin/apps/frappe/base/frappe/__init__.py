@@ -212,7 +212,7 @@ def _load_hooks(apps: t.Iterable[str]) -> dict[str, t.Any]:
             print(f'Could not find app "{app}": \n{error}')
             continue
         for name, value in vars(module).items():
-            if name.startswith("_") or callable(value) or isinstance(value, type(os)):
+            if name.startswith("_") or name == "annotations" or callable(value) or isinstance(value, type(os)):
                 continue
             _merge_hook(found, name, value)
     return found

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Assets: hashed copies of ``public/{js,css}/*.bundle.*`` in ``public/dist``, listed in ``sites/assets/assets.json``."""
+"""Assets: hashed copies of ``public/{js,css}/*.bundle.*`` in ``public/dist``, listed in ``assets.json``."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ import sys
 import typing as t
 
 import click
+
 import frappe
 from frappe.database import Database
 from frappe.model.sync import sync_for

@@ -38,7 +38,9 @@ def _listed(value: str | list[str]) -> list[str]:
 
 
 def _plain(title: str, text: str) -> str:
-    return f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1><p>{text}</p></body></html>\n"
+    return (
+        f"<!DOCTYPE html>\n<html><head><title>{title}</title></head><body><h1>{title}</h1><p>{text}</p></body></html>\n"
+    )
 
 
 def not_found() -> str:

@@ -12,6 +12,7 @@ import sys
 import typing as t
 
 import click
+
 import frappe
 from frappe.exceptions import IncorrectSitePath, SiteNotSpecifiedError
 

@@ -11,6 +11,7 @@ import sys
 import typing as t
 
 import click
+
 import frappe
 from frappe.commands.context import all_sites, connected, get_site, pass_context
 from frappe.commands.site import root_options
@@ -112,8 +113,10 @@ def restore(
         mine = tuple(int(part) for part in frappe.__version__.split("-")[0].split("."))
         if written and written > mine and not force:
             print(f"Your site is currently on Frappe {frappe.__version__} and your backup is {written}.")
-            click.confirm("This is not recommended and may lead to unexpected behaviour. Do you want to continue "
-                          "anyway?", abort=True)
+            click.confirm(
+                "This is not recommended and may lead to unexpected behaviour. Do you want to continue anyway?",
+                abort=True,
+            )
         check_dump(sql_file_path)
         conf = dict(frappe.local.conf)
         frappe.destroy()

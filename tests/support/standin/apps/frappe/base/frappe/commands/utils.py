@@ -12,6 +12,7 @@ import os
 import typing as t
 
 import click
+
 import frappe
 from frappe.commands.context import all_sites, connected, pass_context
 from frappe.site_config import update_site_config

@@ -92,9 +92,9 @@ def run_single(patch: str, force: bool = False) -> bool:
 
 def write_log(patch: str, skipped: bool = False, trace: str | None = None) -> None:
     """Remember that a patch ran, or was skipped."""
-    frappe.get_doc(
-        {"doctype": "Patch Log", "patch": patch, "skipped": int(skipped), "traceback": trace}
-    ).insert(ignore_permissions=True)
+    frappe.get_doc({"doctype": "Patch Log", "patch": patch, "skipped": int(skipped), "traceback": trace}).insert(
+        ignore_permissions=True
+    )
 
 
 def set_all_as_done(app: str) -> None:

@@ -12,14 +12,15 @@ import time
 import typing as t
 import uuid
 
-import frappe
 import redis
 import rq.executions
 import rq.job
 import rq.registry
 import rq.utils
-from frappe.utils import cint, get_bench_id
 from rq import Queue, Worker
+
+import frappe
+from frappe.utils import cint, get_bench_id
 
 _TIMEOUTS = {"short": 300, "default": 300, "long": 1500}
 _SEPARATOR = "::"
@@ -27,7 +28,7 @@ _NICENESS = 10
 
 
 def _allow_site_ids() -> None:
-    """Let ids be ``<site>::<id>``, as they are under RQ 1. RQ 2 allows no dots and colons in them and splits at those."""
+    """Let ids be ``<site>::<id>``, as under RQ 1. RQ 2 allows no dots and colons in them and splits at those."""
 
     def last_part_off(key: str) -> tuple[str, str]:
         job_id, _, execution = key.rpartition(":")

@@ -127,9 +127,7 @@ def load_dump(path: str) -> None:
     conf = frappe.local.conf
     reader = "gzip -cd" if path.endswith(".gz") else "cat"
     client = shlex.join(["mysql", *_connection(), conf.db_name])
-    execute_in_shell(
-        f"set -o pipefail; {reader} {shlex.quote(path)} | {client}", env={"MYSQL_PWD": conf.db_password}
-    )
+    execute_in_shell(f"set -o pipefail; {reader} {shlex.quote(path)} | {client}", env={"MYSQL_PWD": conf.db_password})
 
 
 def check_dump(path: str) -> None:

@@ -13,6 +13,7 @@ import traceback
 import typing as t
 
 import click
+
 import frappe
 import frappe.utils
 

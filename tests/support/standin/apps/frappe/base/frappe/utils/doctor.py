@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import collections
 
+from rq import Worker
+
 import frappe
 from frappe.utils import get_sites
 from frappe.utils.background_jobs import get_queue, get_redis_conn, queue_names
 from frappe.utils.scheduler import is_scheduler_disabled, is_scheduler_inactive
-from rq import Worker
 
 
 def any_job_pending(site: str) -> bool:

@@ -10,8 +10,9 @@ import datetime
 import time
 import typing as t
 
-import frappe
 from croniter import croniter
+
+import frappe
 from frappe.utils import cint, get_sites, now_datetime
 
 _CRONS = {
@@ -80,9 +81,9 @@ def run_scheduled_job(job_type: str, method: str | None = None) -> None:
     db.sql("UPDATE `tabScheduled Job Type` SET last_execution = %s WHERE name = %s", (now_datetime(), job_type))
     db.commit()
     frappe.get_attr(db.get_value("Scheduled Job Type", job_type, "method"))()
-    frappe.get_doc(
-        {"doctype": "Scheduled Job Log", "scheduled_job_type": job_type, "status": "Complete"}
-    ).insert(ignore_permissions=True)
+    frappe.get_doc({"doctype": "Scheduled Job Log", "scheduled_job_type": job_type, "status": "Complete"}).insert(
+        ignore_permissions=True
+    )
 
 
 def is_scheduler_disabled() -> bool:
