@@ -1,0 +1,259 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Putting a database back to what a backup says it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import LOCK_TIMEOUT, DatabaseError
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.load import load, prove
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote, text
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import blockers
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch import scratch_schema
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import (
+    SEQUENCE,
+    VIEW,
+    Table,
+    listing,
+    references,
+)
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.verify import Manifest, read_objects, verify
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What a restore has to do.
+
+    Attributes:
+        restored: Tables of the backup that are loaded.
+        dropped: Tables that are new since the backup.
+        in_the_way: Views and sequences that have the name of a table of the backup, by kind.
+    """
+
+    restored: list[str]
+    dropped: list[str]
+    in_the_way: dict[str, str]
+
+
+def choose(
+    manifest: Manifest,
+    live: t.Mapping[str, Table],
+    refers: t.Mapping[str, t.Collection[str]],
+    tables: t.Collection[str] | None,
+    whole_families: bool,
+) -> Choice:
+    """Decide which tables are loaded and which are dropped.
+
+    A table that is gone is loaded whether asked for or not, and one that is new is dropped: else the old code meets a
+    database that never was.
+
+    Args:
+        manifest: Of the backup.
+        live: What the database has now.
+        refers: Its foreign keys now, by table.
+        tables: Which are asked for; None for all. Names that the backup doesn't have are ignored.
+        whole_families: Whether tables that foreign keys connect must be loaded together. Moved to another schema alone,
+            a table takes the keys that refer to it along.
+    """
+    saved: t.Mapping[str, t.Mapping[str, t.Any]] = manifest["tables"]
+    now = {name for name, table in live.items() if table.has_rows}
+    dropped = now - saved.keys()
+    restored = set(saved) if tables is None else (set(tables) & saved.keys()) | (saved.keys() - now)
+    if whole_families:
+        restored |= _connected(restored | dropped, saved, refers) & saved.keys()
+    in_the_way = {name: live[name].kind for name in sorted(restored) if name in live and name not in now}
+    return Choice(sorted(restored), sorted(dropped), in_the_way)
+
+
+def _connected(
+    names: set[str], saved: t.Mapping[str, t.Mapping[str, t.Any]], refers: t.Mapping[str, t.Collection[str]]
+) -> set[str]:
+    neighbours: dict[str, set[str]] = {}
+    pairs = [(one, other) for one, others in refers.items() for other in others]
+    pairs += [(one, other) for one, entry in saved.items() for other in entry["references"]]
+    for one, other in pairs:
+        neighbours.setdefault(one, set()).add(other)
+        neighbours.setdefault(other, set()).add(one)
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(neighbours.get(name, ()))
+    return found
+
+
+def restore(
+    database: Database,
+    folder: str,
+    manifest: Manifest,
+    tables: t.Collection[str] | None = None,
+    *,
+    admin: Database | None = None,
+    workers: int | None = None,
+    lock_timeout: float = 30.0,
+) -> dict[str, t.Any]:
+    """Put a database back. Writes must be blocked meanwhile; the caller sees to that.
+
+    With an admin the tables are loaded into a schema beside and exchanged in one step: nobody who reads notices.
+    Without one they are replaced where they are, and readers must be kept away, too. After a crash at any point it is
+    run again, with the same arguments.
+
+    Args:
+        database: The database, as its own user.
+        folder: The backup.
+        manifest: What was recorded when it was made.
+        tables: The tables that were touched since; None for all. What is new or gone is always dropped or loaded.
+        admin: From :func:`.find_admin`.
+        workers: Processes at a time; None for one per core, four at most.
+        lock_timeout: Seconds to wait for those who use a table.
+
+    Returns:
+        ``restored``, ``dropped`` (tables), ``way`` (``swapped`` or ``in_place``), ``changed`` (views, sequences, …),
+        ``redefined``, ``left_out`` (see :class:`.Remade`), ``rows``, ``seconds``.
+
+    Raises:
+        LockstepError: The backup is damaged, or its content can't be loaded: nothing was changed yet if there is an
+            admin. Or somebody uses a table for too long.
+    """
+    began = time.monotonic()
+    live = listing(database.query, database.name)
+    refers = references(database.query, database.name)
+    choice = choose(manifest, live, refers, tables, whole_families=admin is not None)
+    digests = verify(folder, manifest, choice.restored, workers=workers)
+    wanted = read_objects(folder, manifest)
+    task = _Task(database, admin, folder, manifest, choice, digests, wanted, workers, lock_timeout)
+    remade = task.swap() if admin is not None else task.in_place()
+    _confirm(database, manifest, remade)
+    return {
+        "restored": choice.restored,
+        "dropped": choice.dropped,
+        "way": "in_place" if admin is None else "swapped",
+        "changed": remade.changed,
+        "redefined": remade.redefined,
+        "left_out": remade.left_out,
+        "rows": sum(manifest["tables"][name]["rows"] or 0 for name in choice.restored),
+        "seconds": round(time.monotonic() - began, 3),
+    }
+
+
+@dataclasses.dataclass
+class _Task:
+    """One restore, decided upon."""
+
+    database: Database
+    admin: Database | None
+    folder: str
+    manifest: Manifest
+    choice: Choice
+    digests: t.Mapping[str, str]
+    wanted: t.Sequence[Definition]
+    workers: int | None
+    lock_timeout: float
+
+    def swap(self) -> Remade:
+        """Load beside, prove, exchange all tables in one statement, drop the old ones."""
+        admin = t.cast(Database, self.admin)
+        site = admin.schema(self.database.name)
+        self._schema_defaults(site)
+        make_equal(site, self.wanted, {"sequence"})
+        with self._scratch(admin, "restore") as fresh, self._scratch(admin, "restore, old tables") as old:
+            load(fresh, self.folder, self.manifest, self.choice.restored, workers=self.workers)
+            prove(fresh, self.digests, workers=self.workers)
+            self._clear_names(site)
+            self._exchange(site, fresh, old)
+            return make_equal(site, self.wanted)
+
+    def in_place(self) -> Remade:
+        """Replace the tables where they are."""
+        site = self.database
+        self._schema_defaults(site)
+        make_equal(site, self.wanted, {"sequence"})
+        self._clear_names(site)
+        if self.choice.dropped:
+            names = ", ".join(quote(name) for name in self.choice.dropped)
+            self._patiently(site, "SET SESSION foreign_key_checks = 0", f"DROP TABLE IF EXISTS {names}")
+        load(
+            site,
+            self.folder,
+            self.manifest,
+            self.choice.restored,
+            workers=self.workers,
+            lock_timeout=self.lock_timeout,
+        )
+        prove(site, self.digests, workers=self.workers)
+        return make_equal(site, self.wanted)
+
+    def _scratch(self, admin: Database, purpose: str) -> t.ContextManager[Database]:
+        return scratch_schema(admin, self.database, purpose, self.manifest["charset"], self.manifest["collation"])
+
+    def _schema_defaults(self, site: Database) -> None:
+        rows = site.query(
+            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
+            f" WHERE SCHEMA_NAME = {text(site.name)}"
+        )
+        charset, collation = self.manifest["charset"], self.manifest["collation"]
+        if rows != [[charset, collation]]:
+            site.execute(f"ALTER DATABASE {quote(site.name)} CHARACTER SET {quote(charset)} COLLATE {quote(collation)}")
+
+    def _clear_names(self, site: Database) -> None:
+        """Remove what keeps tables from taking or leaving their names; triggers come back at the end."""
+        drops = [f"DROP {kind} IF EXISTS {quote(name)}" for name, kind in self.choice.in_the_way.items()]
+        moved = {*self.choice.restored, *self.choice.dropped}
+        for trigger, table in site.query(
+            "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
+            f" WHERE TRIGGER_SCHEMA = {text(site.name)}"
+        ):
+            if table in moved:
+                drops.append(f"DROP TRIGGER IF EXISTS {quote(trigger or '')}")
+        if drops:
+            self._patiently(site, *drops)
+
+    def _exchange(self, site: Database, fresh: Database, old: Database) -> None:
+        now = listing(site.query, site.name)
+        leaving = [name for name in [*self.choice.restored, *self.choice.dropped] if name in now]
+        renames = [f"{site.table(name)} TO {old.table(name)}" for name in leaving]
+        renames += [f"{fresh.table(name)} TO {site.table(name)}" for name in self.choice.restored]
+        if renames:
+            self._patiently(site, "RENAME TABLE " + ", ".join(renames))
+
+    def _patiently(self, site: Database, *statements: str) -> None:
+        """Run statements that wait for those who use a table, but not for ever."""
+        try:
+            site.execute(f"SET SESSION lock_wait_timeout = {max(1, math.ceil(self.lock_timeout))}", *statements)
+        except DatabaseError as error:
+            if error.number != LOCK_TIMEOUT:
+                raise
+            who = blockers(self.database, ())
+            raise DatabaseError(
+                f"a table of {site.name} is in use for {self.lock_timeout:g} s, so it can't be restored: it is {who}",
+                number=LOCK_TIMEOUT,
+            ) from error
+
+
+def _confirm(database: Database, manifest: Manifest, remade: Remade) -> None:
+    """Make sure that the database has what the backup has, and nothing else."""
+    now = listing(database.query, database.name)
+    for kind, saved, found in (
+        ("tables", set(manifest["tables"]), {name for name, table in now.items() if table.has_rows}),
+        ("sequences", set(manifest["sequences"]), {name for name, table in now.items() if table.kind == SEQUENCE}),
+        (
+            "views",
+            {name for name in manifest["views"] if f"view {name}" not in remade.left_out},
+            {name for name, table in now.items() if table.kind == VIEW},
+        ),
+    ):
+        if saved != found:
+            names = ", ".join(sorted(saved ^ found)[:5])
+            raise LockstepError(f"after the restore the {kind} of {database.name} are not those of the backup: {names}")
