@@ -32,6 +32,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "plan_file": {"type": "str"},
     "plan_graph": {"type": "str"},
     "show": {"type": "bool", "default": False},
+    "export": {"type": "bool", "default": False},
     "installed": {"type": "dict", "default": {}},
     "history": {"type": "dict", "default": {}},
     "cache": {"type": "str"},
@@ -71,10 +72,13 @@ class ActionModule(ActionBase):
             installed={str(name): version and str(version) for name, version in arguments["installed"].items()},
             history={str(name): float(seconds) for name, seconds in arguments["history"].items()},
         )
-        planned = plan.make_plan(found, Sources(arguments["cache"], arguments["timeout"]), around)
+        sources = Sources(arguments["cache"], arguments["timeout"])
+        planned = plan.make_plan(found, sources, around)
         if arguments["show"]:
             self._say(plan_render.as_lines(planned))
         written = {} if self._task.check_mode else _write(arguments, planned)
+        if arguments["export"]:
+            written["archives"] = {app["name"]: sources.export(app["commit"]) for app in planned["apps"]}
         return {"plan": planned, "window": schedule.window(found.strategy, found.options), **written}
 
     def _deployment(self, given: t.Any, variables: dict[str, t.Any]) -> deployment.Deployment:

@@ -35,6 +35,10 @@ options:
     description: Whether the plan is printed as tables.
     type: bool
     default: false
+  export:
+    description: Whether the apps' repositories, each with the planned commit alone, are packed for servers that can't fetch them.
+    type: bool
+    default: false
   installed:
     description: Apps that the benches have already and that need no source, by name, with their versions where known.
     type: dict
@@ -91,6 +95,10 @@ plan_graph:
   description: Absolute path of the graph that was written.
   returned: when asked for
   type: str
+archives:
+  description: Path on the controller of each app's packed repository, by app.
+  returned: when asked for
+  type: dict
 errors:
   description: All errors, one line each.
   returned: failure

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import typing as t
 
@@ -16,7 +17,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement 
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import Site
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Admin, Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch import find_admin
 
 
 class Options(t.NamedTuple):
@@ -80,16 +82,16 @@ class SiteDeployment:
     def database(self) -> Database:
         return self.site.database(self.old)
 
-    def admin(self) -> Admin | None:
+    def admin(self) -> Database | None:
         """Who can make a scratch schema beside the site's database, if anybody."""
-        return admin_of(self.context.options, self.database())
+        database = self.database()
+        given = self.context.options["database"]["admin"]
+        if given is None:
+            return find_admin(database)
+        if given["socket"]:
+            database = dataclasses.replace(database, socket=given["socket"], host=None, port=None)
+        return find_admin(database, given["user"], given["password"])
 
     def manifest(self) -> manifest.Manifest:
         data = self.journal.data
         return manifest.Manifest(self.context.state_dir, data["project"], data["environment"])
-
-
-def admin_of(options: t.Mapping[str, t.Any], database: Database) -> Admin | None:
-    """Administrative access by the bench's ``database.admin`` option, else by root's socket, else none."""
-    given = options["database"]["admin"] or {}
-    return Admin.find(database, user=given.get("user"), password=given.get("password"), socket=given.get("socket"))

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock, folders
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock, folders, snapshot
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import FREEZE
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.prepare import copy_files
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import dump
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.prepare import FILE_FOLDERS, copy_files
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import dump, verify
 
 
 class Backup(Phase):
@@ -50,8 +50,8 @@ def take(deployment: SiteDeployment) -> dict[str, t.Any]:
     folder = deployment.backup_folder
     database_folder = os.path.join(folder, "database")
     folders.remove_tree(database_folder, folder)
-    taken = dump.backup(deployment.database(), database_folder)
-    dump.verify(database_folder, taken)
+    taken = dump.backup(deployment.database(), database_folder, admin=deployment.admin())
+    verify.verify(database_folder, taken)
     content = {
         "site": deployment.site.name,
         "deployment_id": deployment.journal.deployment_id,
@@ -76,6 +76,15 @@ def read(folder: str) -> dict[str, t.Any]:
     if content is None:
         raise LockstepError(f"{folder} holds no finished backup")
     return dict(content)
+
+
+def restore_files(deployment: SiteDeployment, folder: str) -> int:
+    """Put back files that are missing or differ since a backup; how many is returned."""
+    restored = 0
+    for name in FILE_FOLDERS:
+        copy = os.path.join(folder, "files", name)
+        restored += len(snapshot.put_back(copy, os.path.join(deployment.site.folder, name), deployment.context.user))
+    return restored
 
 
 def _save_config(deployment: SiteDeployment) -> None:

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one phase that changes data: settings, one migration, apps that are new, and what of it can be undone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.orphan import end_orphan, identify
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import FREEZE
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import backup
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import drain_jobs
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import restore, watcher
+
+
+class Migrate(Phase):
+    """Configure, migrate and install, on the new release, while nobody writes."""
+
+    name = "migrate"
+
+    def __init__(self, deployment: SiteDeployment) -> None:
+        self._deployment = deployment
+        self.timeout = deployment.options.timeout * (1 + len(deployment.options.apps)) + 60
+
+    def run(self, step: Step) -> dict[str, t.Any]:
+        deployment = self._deployment
+        new_apps = [app for app in deployment.options.apps if app not in deployment.journal.data["installed"]]
+        needed = bool(deployment.journal.data["reasons_to_migrate"])
+        if needed or new_apps:
+            # A request that only reads can still have put a job into the queue.
+            drain_jobs(deployment, deployment.old)
+        step.note(settings=sorted(deployment.options.config), install=new_apps, began=impact.begin(deployment))
+        deployment.site.change_config(deployment.options.config)
+        if needed:
+            self._bench(step, "migrate")
+        for app in new_apps:
+            self._bench(step, "install-app", app)
+        if not needed and not new_apps:
+            return {"migration": "skipped", "reason": "nothing between the two releases needs one"}
+        found = impact.end(deployment, step.intent["began"], everything=bool(new_apps))
+        return {"migration": "done" if needed else "skipped", "apps_installed": new_apps, "tables_touched": found}
+
+    def undo(self, step: Step) -> dict[str, t.Any]:
+        deployment = self._deployment
+        end_orphan(step.intent.get("process"))
+        _await_migration_lock(deployment)
+        self._undo_settings(step)
+        if "began" not in step.intent or deployment.journal.data.get("keep_data"):
+            return {"action": "data kept"}
+        if not deployment.journal.data["reasons_to_migrate"] and not step.intent["install"]:
+            return {"action": "nothing to restore"}
+        return {"action": "restored", **put_back(deployment, step)}
+
+    def _bench(self, step: Step, *command: str) -> None:
+        """Run a command of the new release under the watcher, its process written down before it gets far."""
+        deployment = self._deployment
+
+        def started(pid: int) -> None:
+            step.note(process=identify(pid))
+            watch.of_process(pid)
+
+        with watcher.Watcher(deployment.database()) as watch:
+            done = deployment.new.run(
+                "--site",
+                deployment.site.name,
+                *command,
+                timeout=deployment.options.timeout,
+                check=False,
+                started=started,
+            )
+        step.note(process=None)
+        if done.rc != 0:
+            raise LockstepError(
+                f"bench {' '.join(command)} failed with return code {done.rc}: {_reason(done.stdout, done.stderr)}",
+                detail=done.tail(40),
+            )
+
+    def _undo_settings(self, step: Step) -> None:
+        """Put back the settings we changed, from the backup: values may be secrets, so the journal has only names."""
+        deployment = self._deployment
+        names = [name for name in step.intent.get("settings", []) if name not in FREEZE]
+        saved = atomic.read_json(os.path.join(deployment.backup_folder, "site_config.json"))
+        if saved is not None:
+            changes = {name: saved[name] for name in names if name in saved}
+            deployment.site.change_config(changes, remove=[name for name in names if name not in saved])
+
+
+def put_back(deployment: SiteDeployment, step: Step) -> dict[str, t.Any]:
+    """Restore the tables a migration touched, or everything where that isn't known, and the files.
+
+    Raises:
+        LockstepError: There is no backup, or it can't be restored.
+    """
+    taken = deployment.journal.last("backup")
+    if taken is None or "folder" not in taken.intent:
+        raise LockstepError("the migration changed data and no backup was taken (skip_backup)")
+    content = backup.read(taken.intent["folder"])
+    tables = impact.tables_to_restore(deployment, step.intent["began"], everything=bool(step.intent["install"]))
+    admin = deployment.admin()
+    if admin is None:
+        # Tables are dropped and loaded where they are: a reader would meet half of them.
+        deployment.traffic.close()
+    folder = os.path.join(taken.intent["folder"], "database")
+    found = restore.restore(deployment.database(), folder, content["database"], tables, admin=admin)
+    impact.forget(deployment)
+    files = backup.restore_files(deployment, taken.intent["folder"])
+    return {"tables": len(found["restored"]), "dropped": len(found["dropped"]), "way": found["way"], "files": files}
+
+
+def _await_migration_lock(deployment: SiteDeployment) -> None:
+    """Wait until no migration of the site runs: the kernel frees its lock when the process is gone, file or no file."""
+    path = os.path.join(deployment.site.folder, "locks", "bench_migrate.lock")
+    if not os.path.exists(path):
+        return
+    with open(path, "a", encoding="utf-8") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LockstepError(
+                "another migration of this site is running", hint="wait for it to end, or end it yourself"
+            ) from None
+
+
+def _reason(stdout: str, stderr: str) -> str:
+    """The last line that says something: tracebacks end with the error itself."""
+    lines = [line.strip() for line in (stdout + "\n" + stderr).replace("\r", "\n").splitlines()]
+    spoken = [line for line in lines if line and not line.startswith(("Updating", "Queued"))]
+    return spoken[-1][:300] if spoken else "it said nothing"
+
+
