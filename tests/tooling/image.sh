@@ -10,7 +10,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 readonly repository=lockstep-bench-server
 readonly root=$PWD/.build/image/root
-readonly packages=ca-certificates,dbus,git,iproute2,mariadb-server,nginx-light,openssh-server,procps,python3,python3-venv,redis-server,sudo,supervisor,systemd-sysv,zstd
+readonly packages=ca-certificates,dbus,git,iproute2,mariadb-server,nginx-light,nodejs,openssh-server,procps,python3,python3-venv,redis-server,sudo,supervisor,systemd-sysv,zstd
 export PATH="$PATH:/usr/sbin:/sbin"
 
 log() {
