@@ -31,21 +31,21 @@ def most_in_flight(result: Result) -> int:
 
 def test_nothing_starts_while_a_unit_is_being_rescued_and_a_rescued_unit_counts_as_done(tmp_path: pathlib.Path) -> None:
     units: dict[str, list[str]] = {"rescued": [], "other": [], "waiting": []}
+    until_other_ended = {
+        "ansible.builtin.wait_for": {"path": "{{ events }}", "search_regex": '"other", "event": "end"', "timeout": 60},
+        "delegate_to": "{{ lockstep_server }}",
+    }
     tasks = [
         {
-            "block": [
-                record("begin"),
-                record("work", when="inventory_hostname == 'other'", seconds=0.5),
-                {**FAIL, "when": "inventory_hostname == 'rescued'"},
-            ],
-            "rescue": [record("rescue", seconds=2)],
-            "always": [record("end")],
-        }
+            "block": [record("begin"), {**FAIL, "when": "inventory_hostname == 'rescued'"}],
+            "rescue": [until_other_ended, record("rescue", seconds=1), record("recovered")],
+        },
+        record("end"),
     ]
     result = Scene(tmp_path, units).run(Play(tasks), lockstep_window=2)
     assert result.rc == 0, result.output
-    assert result.events.index("other end") < result.events.index("rescued end")
-    assert result.events.index("rescued end") < result.events.index("waiting begin")
+    assert result.events.index("other end") < result.events.index("rescued recovered")
+    assert result.events.index("rescued recovered") < result.events.index("waiting begin")
 
 
 def test_a_unit_that_fails_and_runs_always_lets_no_dependent_start(tmp_path: pathlib.Path) -> None:
