@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.http import Response
 
-_STATUS = re.compile(r"^[1-5](\d\d|xx)$")
+_STATUS = re.compile(r"[1-5]([0-9][0-9]|xx)")
 _ABSENT = object()
 
 
@@ -44,7 +44,7 @@ class Expectation:
 
     def __post_init__(self) -> None:
         for status in self.status:
-            if not _STATUS.match(status):
+            if not _STATUS.fullmatch(status):
                 raise LockstepError(f"{status!r} is not an HTTP status (200, 2xx)")
         try:
             re.compile(self.matches or "")

@@ -93,8 +93,7 @@ class _Stream:
             view = view[self._sock.send(view) :]
 
     def close(self) -> None:
-        """End the connection."""
-        self._sock.close()
+        """Nothing: ``http.client`` calls this before the body is read. Whoever connected closes."""
 
 
 def resolve(host: str, port: int, seconds: float) -> list[t.Any]:

@@ -98,13 +98,15 @@ class Served:
         """
         wanted = [site, *domains, *(name for name in self._names.get(site, ()) if model.is_name(name))]
         names = tuple(dict.fromkeys(name.lower() for name in wanted))
-        fronts = self._fronts(names, lambda server, name: self._site(server, name) == site)
+        fronts = self._fronts(names, self._index.named, lambda server, name: self._site(server, name) == site)
         if not fronts:
             # Also a server that says nothing of sites may lead to one: Frappe then goes by the Host header.
-            fronts = self._fronts(names, lambda server, name: name in claims.names(server) and _passes(server))
+            fronts = self._fronts(names, self._index.named, lambda server, _name: self._silent(server))
+        if not fronts:
+            fronts = self._fronts(names, self._catch_all, lambda server, name: self._site(server, name) == site)
         if not fronts:
             return None
-        fronts += self._fronts(names, lambda server, name: _redirects(server))
+        fronts += self._fronts(names, self._index.named, lambda server, _name: _redirects(server))
         return self._found(site, sorted(fronts, key=lambda front: self._index.position(front.server)))
 
     def unknown_hosts(self, fronts: t.Iterable[model.Front]) -> list[str]:
@@ -129,6 +131,9 @@ class Served:
         word = self._told[id(server)]
         return None if word is None else self._value(word, host)
 
+    def _silent(self, server: Directive) -> bool:
+        return self._told[id(server)] is None and _passes(server)
+
     def _value(self, word: str, host: str) -> str | None:
         if word in ("$host", "$http_host"):
             return host
@@ -140,12 +145,23 @@ class Served:
         mapped = entries.get(host, entries.get("default", ""))
         return self._value(mapped, host) if mapped != word else None
 
-    def _fronts(self, names: t.Sequence[str], leads: t.Callable[[Directive, str], bool]) -> list[_Leading]:
+    def _catch_all(self, where: str, _name: str) -> Directive | None:
+        """Who is meant to answer for any host, not only does because it is read first."""
+        server = self._index.default(where)
+        meant = server is not None and (self._index.marked(where) or claims.names(server)[0] in ("", "_"))
+        return server if meant else None
+
+    def _fronts(
+        self,
+        names: t.Sequence[str],
+        answering: t.Callable[[str, str], Directive | None],
+        leads: t.Callable[[Directive, str], bool],
+    ) -> list[_Leading]:
         """The servers that answer for some of the names and lead to the site."""
         found: dict[int, _Leading] = {}
         for where in self._index.addresses():
             for name in names:
-                server = self._index.answering(where, name)
+                server = answering(where, name)
                 if server is not None and leads(server, name):
                     entry = found.setdefault(id(server), _Leading(server, {}, {}))
                     entry.names[name] = None
@@ -165,6 +181,11 @@ class Served:
             files=tuple(dict.fromkeys(server.file for server in servers)),
             lost=tuple(sentence for server in servers for sentence in _lost(server)),
         )
+
+
+def find(configuration: Configuration, site: str, domains: t.Iterable[str] = ()) -> Found | None:
+    """How one site is served; for several, make one :class:`Served`."""
+    return Served(configuration).find(site, domains)
 
 
 class _Leading(t.NamedTuple):

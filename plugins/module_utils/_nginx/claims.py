@@ -17,7 +17,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.parse import Configuration, Directive
 
-_PORT = re.compile(r"^\d+$")
+_PORT = re.compile(r"[0-9]+")
 
 
 class Claim(t.NamedTuple):
@@ -33,7 +33,7 @@ def address(listen: t.Sequence[str]) -> str:
     text = listen[0].lower() if listen else f"*:{default_port()}"
     if text.startswith("unix:"):
         return listen[0]
-    if _PORT.match(text):
+    if _PORT.fullmatch(text):
         return f"*:{text}"
     if text.startswith("["):
         return text if "]:" in text else f"{text}:80"
@@ -102,11 +102,15 @@ class Index:
         """Who answers for hosts nobody names."""
         return self._marked.get(where, self._default.get(where))
 
-    def answering(self, where: str, name: str) -> Directive | None:
-        """Who answers for a host name at an address; None where nobody listens."""
+    def named(self, where: str, name: str) -> Directive | None:
+        """Who answers for a host name at an address because its names cover it."""
         names = self._names.get(where, {})
         found = names.get(name) or names.get(_suffix(names, name)) or names.get(_prefix(names, name))
-        return found or _by_pattern(names, name) or self.default(where)
+        return found or _by_pattern(names, name)
+
+    def answering(self, where: str, name: str) -> Directive | None:
+        """Who answers for a host name at an address; None where nobody listens."""
+        return self.named(where, name) or self.default(where)
 
 
 def _suffix(names: t.Iterable[str], name: str) -> str:
@@ -128,7 +132,8 @@ def _by_pattern(names: t.Mapping[str, Directive], name: str) -> Directive | None
     for pattern, server in names.items():
         if pattern.startswith("~"):
             with contextlib.suppress(re.error):
-                if re.search(pattern[1:], name, re.IGNORECASE):
+                # Named groups are (?<name>…) in PCRE and (?P<name>…) here.
+                if re.search(re.sub(r"\(\?<(?![=!])", "(?P<", pattern[1:]), name, re.IGNORECASE):
                     return server
     return None
 

@@ -92,7 +92,8 @@ def render(traffic: Traffic) -> Rendered:
     """
     parts = [
         "# Written by lockstep.deploy, which overwrites changes made here.\n",
-        _LOG,
+        # Its variable is only known where a server sets it.
+        *([_LOG] if traffic.sites else []),
         _MAPS,
         _text(_generation_server(traffic)),
     ]
@@ -183,15 +184,15 @@ def _head(front: Front) -> Lines:
 
 
 def _gate(site: Site, front: Front) -> Lines:
-    """Who gets in at all. The generation is told also while the site is closed."""
+    """Who gets in at all. The generation is told also while the site is closed, but only by the site's own names."""
     closed = [] if front.redirect else _when(f"-f {site.traffic}/closed", "set $lockstep_gate closed;")
     hosts = "|".join(_host_pattern(one.lower()) for one in front.names)
     return [
         f"set $lockstep_site {quote(site.name)};",
         "set $lockstep_gate open;",
         *closed,
-        *_when(f"$host !~ {quote(f'^({hosts})$')}", "set $lockstep_gate unknown;"),
         *_when(f"$uri = {GENERATION}", "set $lockstep_gate open;"),
+        *_when(f"$host !~ {quote(f'^({hosts})$')}", "set $lockstep_gate unknown;"),
         *_when("$lockstep_gate = unknown", "return 404;"),
         *([] if front.redirect else _when("$lockstep_gate = closed", "return 503;")),
     ]

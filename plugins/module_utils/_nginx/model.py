@@ -13,19 +13,19 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 
 Words = tuple[str, ...]
 
-_NAME = re.compile(r"^(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*$")
+_NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 _ADDRESS = re.compile(
-    r"^((\*|[a-zA-Z0-9][a-zA-Z0-9.-]*|\[[0-9a-fA-F:.]+\]):)?\d{1,5}$|^\[[0-9a-fA-F:.]+\]$|^[0-9]+(\.[0-9]+){3}$"
+    r"((\*|[a-zA-Z0-9][a-zA-Z0-9.-]*|\[[0-9a-fA-F:.]+\]):)?[0-9]{1,5}|\[[0-9a-fA-F:.]+\]|[0-9]+(\.[0-9]+){3}"
 )
-_PATH = re.compile(r"^/[A-Za-z0-9._@+/:=,~-]*$")
-_SIZE = re.compile(r"^\d+[kKmMgG]?$")
-_LABEL = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._@+-]*$")
+_PATH = re.compile(r"/[A-Za-z0-9._@+/:=,~-]*")
+_SIZE = re.compile(r"[0-9]+[kKmMgG]?")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
 
 LISTEN_OPTIONS = ("ssl", "http2", "quic", "proxy_protocol")
 
 
 def _must(pattern: re.Pattern[str], text: str, what: str) -> str:
-    if not pattern.match(text) or "\n" in text:
+    if not pattern.fullmatch(text):
         raise LockstepError(f"{text!r} can't be used as {what} in nginx's configuration")
     return text
 
@@ -41,7 +41,7 @@ def name(text: str) -> str:
 
 def is_name(text: str) -> bool:
     """Whether :func:`name` takes it; ``_`` is what people write for "any host"."""
-    return text != "_" and bool(_NAME.match(text.lower()))
+    return text != "_" and bool(_NAME.fullmatch(text.lower()))
 
 
 def path(text: str) -> str:
@@ -50,6 +50,8 @@ def path(text: str) -> str:
     Raises:
         LockstepError: It is not one.
     """
+    if ".." in text.split("/"):
+        raise LockstepError(f"{text!r} can't be used as a path in nginx's configuration")
     return _must(_PATH, text, "a path")
 
 

@@ -22,8 +22,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 
 _SPACE = " \t\r\n"
 _UNESCAPED = {'"': '"', "'": "'", "\\": "\\", "t": "\t", "r": "\r", "n": "\n"}
-_FILE_HEADER = re.compile(r"^# configuration file (/.*):$", re.MULTILINE)
-_PLAIN = re.compile(r"^[^\s;{}\"'\\#$][^\s;{}\"'\\]*$")
+_FILE_HEADER = re.compile(r"^# configuration file (/.*):\n", re.MULTILINE)
+_PLAIN = re.compile(r"[^\s;{}\"'\\#$][^\s;{}\"'\\]*")
 _LUA = re.compile(r"--\[\[.*?\]\]|--[^\n]*|\[\[.*?\]\]|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|[{}]", re.DOTALL)
 
 
@@ -247,6 +247,6 @@ def _matches(file: str, pattern: str) -> bool:
 
 def quote(word: str) -> str:
     """A word as it has to stand in a configuration, so that nginx reads exactly it."""
-    if _PLAIN.match(word):
+    if _PLAIN.fullmatch(word):
         return word
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
