@@ -19,6 +19,7 @@ HOME = pathlib.Path("/opt/lockstep")
 sys.path.insert(0, str(HOME))
 
 from tests.support.bench import Bench, make_bench  # noqa: E402  (found by the line above)
+from tests.support.flavour import standin  # noqa: E402
 
 USER = "frappe"
 FOLDER = pathlib.Path("/home/frappe")
@@ -85,7 +86,7 @@ def main(sites: t.Sequence[str]) -> None:
         print("is there")
         return
     FOLDER.chmod(0o755)
-    bench = make_bench(FOLDER, t.cast(t.Any, SystemServices()), sites=sites, user=USER, start=False)
+    bench = make_bench(FOLDER, t.cast(t.Any, SystemServices()), sites=sites, flavour=standin(HOME, USER), start=False)
     pathlib.Path("/usr/local/bin/bench").symlink_to(bench.command)
     bench.start()
     publish(bench)
