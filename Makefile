@@ -8,6 +8,10 @@ PYTEST := $(BIN)/python -m pytest
 ARGS :=
 
 export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
+# Nothing is left outside the clone: caches, control sockets and the ledger of what runs here.
+export ANSIBLE_HOME := $(CURDIR)/.build/ansible
+export XDG_CACHE_HOME := $(CURDIR)/.build/cache
+export XDG_DATA_HOME := $(CURDIR)/.build/data
 ifndef DOCKER_HOST
 OWN_ENGINE := $(shell tests/tooling/engine.sh host)
 ifneq ($(OWN_ENGINE),)

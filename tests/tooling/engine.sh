@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
 # engine.sh start|host|stop: a Docker engine of the tests' own, for machines where none answers. `start` prints the
-# DOCKER_HOST to use, `host` too if it runs. Its data stays below .build, its sockets in a short folder below /run (a socket's path ends at 107 bytes); `stop`
-# removes the latter and the bridge that the engine made.
+# DOCKER_HOST to use, `host` too if it runs. Its data stays below .build, its sockets in a short folder below /run (a socket's
+# path ends at 107 bytes), its containers on a bridge of its own; `stop` removes the latter two.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -26,8 +26,22 @@ host() {
     if running; then printf 'unix://%s/docker.sock\n' "$(cat "$home/run")"; fi
 }
 
+# A bridge with a network that no other interface has.
+make_bridge() {
+    local bridge=$1 octet
+    for octet in $(seq 20 250); do
+        if [ -z "$(ip -4 -oneline address show to "172.30.$octet.0/24")" ]; then
+            ip link add name "$bridge" type bridge
+            ip address add "172.30.$octet.1/24" dev "$bridge"
+            ip link set "$bridge" up
+            return
+        fi
+    done
+    return 1
+}
+
 start() {
-    local run
+    local run bridge
     if running; then
         host
         return
@@ -35,10 +49,11 @@ start() {
     mkdir -p "$home"
     run=$(mktemp --directory /run/lockstep-XXXXXX)
     printf '%s\n' "$run" >"$home/run"
-    if ip link show docker0 >/dev/null 2>&1; then touch "$home/bridge-was-there"; fi
+    bridge=lk-${run##*-}
+    make_bridge "$bridge"
     # No packet filter: the containers need nothing from outside, and are reached through ports on loopback.
     setsid dockerd --data-root "$home/data" --exec-root "$run" --host "unix://$run/docker.sock" \
-        --pidfile "$home/dockerd.pid" --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false \
+        --pidfile "$home/dockerd.pid" --bridge "$bridge" --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false \
         >"$home/log" 2>&1 </dev/null &
     local dockerd=$! deadline=$((SECONDS + 60))
     until answers "$run"; do
@@ -62,10 +77,12 @@ stop() {
     fi
     run=$(cat "$home/run" 2>/dev/null || true)
     case "$run" in
-        /run/lockstep-??????) rm -rf "$run" ;;
+        /run/lockstep-??????)
+            ip link delete "lk-${run##*-}" 2>/dev/null || true
+            rm -rf "$run"
+            ;;
     esac
-    if [ -n "$run" ] && [ ! -e "$home/bridge-was-there" ]; then ip link delete docker0 2>/dev/null || true; fi
-    rm -f "$home/run" "$home/dockerd.pid" "$home/bridge-was-there"
+    rm -f "$home/run" "$home/dockerd.pid"
 }
 
 case "${1:-}" in
