@@ -85,7 +85,6 @@ options:
 """
 
 import os
-import re
 import typing as t
 
 from ansible.errors import AnsibleParserError
@@ -95,20 +94,13 @@ from ansible.template import trust_as_template
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import (
     ansible_values,
     deployment,
-    document,
     options,
     units,
 )
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.document import Lines
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.graph import Graph
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError
-
-PLUGIN = "lockstep.deploy.deployment"
-_VAULT = "$ANSIBLE_VAULT"
-_ENDINGS = (".yml", ".yaml", ".json")
-_OUR_NAME = re.compile(r"(?:.*[._-])?deployment(?:[._-].*)?\.(?:ya?ml|json)\Z")
-_PLUGIN_LINE = re.compile(r"""^[ \t{]*["']?plugin["']?[ \t]*:[ \t]*["']?(?P<name>[\w.]+)""", re.MULTILINE)
-_TOP_KEY = re.compile(r"""^["']?(?P<key>apps|sites)["']?[ \t]*:""", re.MULTILINE)
-_GROUP_KEYS = frozenset(("hosts", "children", "vars"))
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.recognition import PLUGIN, recognise
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -116,6 +108,8 @@ class InventoryModule(BaseInventoryPlugin):
 
     NAME = PLUGIN
     inventory: t.Any  # set by the base class before anything here runs
+    loader: t.Any
+    _document: tuple[t.Any, Lines] | None = None
 
     def verify_file(self, path: str) -> bool:
         """Whether a file is a deployment file, and nobody else's YAML inventory."""
@@ -123,10 +117,11 @@ class InventoryModule(BaseInventoryPlugin):
             return False
         try:
             with open(path, encoding="utf-8") as handle:
-                text = handle.read()
+                found = recognise(handle.read(), os.path.basename(path))
         except (OSError, UnicodeDecodeError):
             return False
-        return is_ours(text, os.path.basename(path))
+        self._document = found.document
+        return found.ours
 
     def parse(self, inventory: t.Any, loader: t.Any, path: str, cache: bool = True) -> None:
         """Fill the inventory from a deployment file."""
@@ -138,11 +133,7 @@ class InventoryModule(BaseInventoryPlugin):
             setattr(choices, name, str(given) if given else None)
         file = path if choices.deployment is None else None
         try:
-            if choices.deployment is None:
-                found = deployment.load(path, choices, text=str(loader.get_text_file_contents(path)))
-            else:
-                found = deployment.load_chosen(choices, os.path.dirname(os.path.abspath(path)))
-            self._add(found)
+            self._add(self._load(path, choices))
         except DeploymentError as error:
             self._add_controller(
                 lockstep_deployment_file=file and os.path.abspath(file),
@@ -152,6 +143,14 @@ class InventoryModule(BaseInventoryPlugin):
             self.display.warning(f"{error.summary}. There are no units; lockstep_deployment_errors says what is wrong.")
         except RecursionError as error:
             raise AnsibleParserError(f"{path} is nested too deeply, or contains itself.") from error
+
+    def _load(self, path: str, choices: options.Choices) -> deployment.Deployment:
+        if choices.deployment is not None:
+            return deployment.load_chosen(choices, os.path.dirname(os.path.abspath(path)))
+        if self._document is not None:
+            data, lines = self._document
+            return deployment.build(data, lines, os.path.abspath(path), choices)
+        return deployment.load(path, choices, text=str(self.loader.get_text_file_contents(path)))
 
     def _add(self, found: deployment.Deployment) -> None:
         all_units = units.make_units(found)
@@ -255,40 +254,3 @@ def _levels(found: deployment.Deployment) -> list[list[str]]:
     known = set(found.app_order)
     needs = {app["name"]: [name for name in app["requires"] if name in known] for app in found.apps}
     return Graph(deployment.with_framework(needs)).levels()
-
-
-def is_ours(text: str, name: str) -> bool:
-    """Whether a text is a deployment file.
-
-    Args:
-        text: The file's content.
-        name: Its name without folders.
-
-    Returns:
-        True for a file that names this plugin, and for one that has apps and sites of ours or, when its name says
-        deployment, at least one of them. False for inventories with groups called apps and sites.
-    """
-    plugin = _PLUGIN_LINE.search(text)
-    if plugin:
-        return plugin["name"] == PLUGIN
-    if not name.endswith(_ENDINGS):
-        return False
-    if text.startswith(_VAULT):
-        return bool(_OUR_NAME.match(name))
-    wanted = 1 if _OUR_NAME.match(name) else 2
-    if text.lstrip().startswith("{"):
-        if "apps" not in text and "sites" not in text:
-            return False
-    elif len({found["key"] for found in _TOP_KEY.finditer(text)}) < wanted:
-        return False
-    try:
-        data, _lines = document.read(text, name)
-    except DeploymentError:
-        return True
-    return isinstance(data, dict) and _has_ours(data, wanted)
-
-
-def _has_ours(data: dict[str, t.Any], wanted: int) -> bool:
-    found = [data[key] for key in ("apps", "sites") if key in data]
-    groups = [value for value in found if isinstance(value, dict) and set(value) <= _GROUP_KEYS]
-    return len(found) >= wanted and not groups

@@ -36,7 +36,7 @@ options:
     type: bool
     default: false
   export:
-    description: Whether the apps' repositories, each with the planned commit alone, are packed for servers that can't fetch them.
+    description: Whether the apps' repositories, each with the planned commit alone, are packed to be shipped.
     type: bool
     default: false
   installed:
