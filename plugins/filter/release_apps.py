@@ -8,29 +8,33 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: release_apps
-short_description: Picks the apps of a release from a plan
+short_description: Picks the apps of a bench's release from a plan
 version_added: 0.1.0
 author:
   - The lockstep.deploy authors
 description:
-  - Returns the named apps in the plan's dependency order, each with C(name), C(commit) and C(version).
-positional: _input, names
+  - Returns the apps of the bench that a unit is, or is on, in the plan's dependency order, each with C(name), C(commit)
+    and C(version).
+positional: _input, hostvars, unit
 options:
   _input:
     description: The plan.
     type: dict
     required: true
-  names:
-    description: Names of the apps.
-    type: list
-    elements: str
+  hostvars:
+    description: The variable of that name.
+    type: dict
+    required: true
+  unit:
+    description: The unit.
+    type: str
     required: true
 """
 
 EXAMPLES = r"""
-- name: Show the apps of a bench
+- name: Show the apps of the release a site goes to
   ansible.builtin.debug:
-    msg: "{{ lockstep_plan | lockstep.deploy.release_apps(lockstep_bench.apps) }}"
+    msg: "{{ lockstep_plan | lockstep.deploy.release_apps(hostvars, lockstep_unit) }}"
 """
 
 RETURN = r"""
@@ -42,20 +46,27 @@ _value:
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
+_BENCH = "frappe_bench"
 
 
-def release_apps(plan: t.Mapping[str, t.Any], names: t.Sequence[str]) -> list[dict[str, t.Any]]:
+def release_apps(
+    plan: t.Mapping[str, t.Any], hostvars: t.Mapping[str, t.Any], unit: str
+) -> list[dict[str, t.Any]]:
     """See the documentation above."""
-    known = {app["name"]: app for app in plan["apps"]}
-    missing = sorted(set(names) - known.keys())
-    if missing:
-        raise AnsibleFilterError(f"lockstep.deploy.release_apps: the plan has no {', '.join(missing)}")
+    bench = _bench_of(hostvars, unit)
+    planned = next((found["apps"] for found in plan["units"] if found["name"] == bench), None)
+    # With --limit the bench itself may not be part of the plan; it has the apps the inventory says then.
+    names = planned or hostvars[bench]["lockstep_apps"]
     return [
         {"name": app["name"], "commit": app["commit"], "version": app.get("declared_version") or app.get("ref")}
         for app in plan["apps"]
         if app["name"] in names
     ]
+
+
+def _bench_of(hostvars: t.Mapping[str, t.Any], unit: str) -> str:
+    candidates = [unit, *hostvars[unit]["lockstep_depends_on"]]
+    return next(name for name in candidates if hostvars[name]["lockstep_driver"] == _BENCH)
 
 
 class FilterModule:

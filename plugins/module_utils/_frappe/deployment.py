@@ -80,7 +80,7 @@ class SiteDeployment:
         return os.path.join(self.context.layout.backups(self.site.name), str(self.journal.deployment_id))
 
     def database(self) -> Database:
-        return self.site.database(self.old)
+        return self.site.database(self.old, self.context.options["database"])
 
     def admin(self) -> Database | None:
         """Who can make a scratch schema beside the site's database, if anybody."""

@@ -82,13 +82,18 @@ class Site:
     def is_frozen(self) -> bool:
         return bool(self.config().get("maintenance_mode"))
 
-    def database(self, bench: Bench) -> Database:
+    def database(self, bench: Bench, server: t.Mapping[str, t.Any]) -> Database:
         """The site's own database as its own user.
+
+        Args:
+            bench: A bench it is in.
+            server: The bench's ``database`` option: where the server is when no configuration says it.
 
         Raises:
             LockstepError: It is not MariaDB's.
         """
-        config = {**bench.common_config(), **self.config()}
+        known = {f"db_{name}": server[name] for name in ("host", "port", "socket") if server.get(name)}
+        config = {**known, **bench.common_config(), **self.config()}
         kind = config.get("db_type") or "mariadb"
         if kind != "mariadb":
             raise LockstepError(f"site {self.name} lies in {kind}; this version deploys sites on MariaDB")

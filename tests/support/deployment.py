@@ -1,0 +1,124 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A deployment file for a stand-in bench, and the playbooks run on it as a user runs them."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import typing as t
+
+import yaml
+
+from tests.support.bench import Bench
+from tests.support.services import program
+
+CLONE = pathlib.Path(__file__).parents[2]
+
+#: The versions a fresh stand-in bench is taken to.
+NEXT: t.Mapping[str, str] = {"frappe": "v16.0.0", "erpnext": "v16.0.0", "custom_app": "v1.0.0"}
+
+Settings = t.Mapping[str, t.Any]
+
+
+def describe(bench: Bench, apps: t.Mapping[str, str] = NEXT, **more: t.Any) -> dict[str, t.Any]:
+    """The deployment of all sites of a bench, in the shape of the sample configuration of S0.
+
+    Args:
+        bench: The bench, running.
+        apps: Versions by app, in any order.
+        more: Further keys of the file; they win.
+    """
+    repositories = bench.services.scratch / "git"
+    return {
+        "project": "demo",
+        "environment": "development",
+        "apps": [
+            {"name": app, "version": version, "source": f"file://{repositories / app}"} for app, version in apps.items()
+        ],
+        "benches": {bench.name: place(bench)},
+        "sites": list(bench.sites),
+        "strategy": "rolling",
+        "options": {"batch_size": 1, "wait_time": 0},
+        "dependencies": {"custom_app": ["erpnext"], "erpnext": ["frappe"]},
+        **more,
+    }
+
+
+def place(bench: Bench) -> dict[str, t.Any]:
+    """Where a bench and its services are: nothing of the system's own is used."""
+    services = bench.services
+    return {
+        "path": str(bench.path),
+        "user": bench.user,
+        "bench_command": str(bench.command),
+        "state_dir": str(services.scratch / "state"),
+        "runtime_dir": str(services.scratch / "run"),
+        "supervisor": {
+            "control": [f"{os.path.dirname(sys.executable)}/supervisorctl", "-c", str(services.supervisor.config)],
+            "conf_dir": str(services.supervisor.conf_d),
+        },
+        "nginx": {
+            "binary": program("nginx"),
+            "conf": str(services.nginx.config),
+            "prefix": str(services.nginx.prefix),
+            "conf_dir": str(services.nginx.conf_d),
+            "log_dir": str(services.nginx.folder / "logs"),
+        },
+        "database": {
+            "admin": {
+                "user": "root",
+                "password": services.mariadb.root_password,
+                "socket": str(services.mariadb.socket),
+            }
+        },
+    }
+
+
+def write(path: pathlib.Path, deployment: Settings) -> pathlib.Path:
+    """Write a deployment file; it holds the database's root password, so it is for its owner only."""
+    path.touch(mode=0o600)
+    path.write_text(yaml.safe_dump(dict(deployment), sort_keys=False))
+    return path
+
+
+def playbook(name: str, inventory: pathlib.Path, *options: str, **variables: t.Any) -> list[str]:
+    """The command that runs one of the collection's playbooks."""
+    extra = [argument for key, value in variables.items() for argument in ("-e", f"{key}={value}")]
+    program_path = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
+    return [program_path, "-i", str(inventory), str(CLONE / "playbooks" / f"{name}.yml"), *options, *extra]
+
+
+def run_playbook(
+    name: str,
+    inventory: pathlib.Path,
+    *options: str,
+    env: t.Mapping[str, str] | None = None,
+    timeout: float = 600,
+    **variables: t.Any,
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook to its end with its output kept.
+
+    Args:
+        name: Of the playbook, without ``.yml``.
+        inventory: The deployment file.
+        options: Further arguments.
+        env: Environment variables on top of ours.
+        timeout: Seconds.
+        variables: Extra variables.
+    """
+    return subprocess.run(
+        playbook(name, inventory, *options, **variables),
+        cwd=CLONE,
+        env={**os.environ, "XDG_DATA_HOME": str(inventory.parent / "share"), **(env or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
