@@ -29,12 +29,37 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._health.probes imp
 
 # Asked in this order: what has not started is not asked whether it is ready.
 KINDS = ("startup", "readiness", "liveness", "performance")
-TYPES = ("http", "tcp", "command", "sql", "systemd", "container", "performance")
 ATTEMPTS, INTERVAL, TIMEOUT = 30, 10.0, 10.0
 _TOGETHER = 8
 
-_EXPECT = tuple(field.name for field in dataclasses.fields(Expectation))
+#: What a type can't be asked without.
+REQUIRED = {
+    "http": ("url",),
+    "tcp": ("connect",),
+    "command": ("argv",),
+    "sql": ("query",),
+    "systemd": ("unit",),
+    "container": ("container",),
+    "performance": ("url", "max_p95"),
+}
+TYPES = tuple(REQUIRED)
+_COMMON = ("kind", "attempts", "interval", "timeout", "successes")
 _SIMPLE: dict[str, t.Any] = {"tcp": Tcp, "command": Command, "systemd": Systemd, "container": Container}
+
+
+def _names(what: t.Any, without: str = "") -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(what) if field.name != without)
+
+
+_EXPECTED = _names(Expectation, without="headers")
+_HTTP = _names(Http, without="expect") | _EXPECTED | {"expect_headers"}
+#: The options of each type, beside those of every check.
+OPTIONS: dict[str, frozenset[str]] = {
+    **{kind: _names(probe) for kind, probe in _SIMPLE.items()},
+    "sql": _names(Database, without="run"),
+    "http": _HTTP,
+    "performance": _HTTP | _names(Performance, without="http"),
+}
 
 
 @dataclass(frozen=True)
@@ -85,17 +110,26 @@ class Check:
             raise LockstepError(f"check {name}: type is {kind!r}, not one of {', '.join(TYPES)}")
         if kind == "performance":
             given = {"kind": "performance", "attempts": 1, "timeout": 60.0, **given}
-        own = {key: given.pop(key) for key in ("kind", "attempts", "interval", "timeout", "successes") if key in given}
+        own = {key: given.pop(key) for key in _COMMON if key in given}
+        _require_options(name, kind, given)
         try:
-            return cls(name, kind, _probe(kind, given, sql), **own)
-        except TypeError as error:
-            raise LockstepError(f"check {name}: an option is missing or does not belong to {kind}: {error}") from error
+            probe = _probe(kind, given, sql)
         except LockstepError as error:
-            raise LockstepError(error.message if name in error.message else f"check {name}: {error.message}") from error
+            raise LockstepError(f"check {name}: {error.message}") from error
+        return cls(name, kind, probe, **own)
 
 
-def _probe(kind: str, options: dict[str, t.Any], sql: Sql | None) -> Probe:
-    options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+def _require_options(name: str, kind: str, options: t.Collection[str]) -> None:
+    missing = [option for option in REQUIRED[kind] if option not in options]
+    stray = sorted(set(options) - OPTIONS[kind])
+    if missing:
+        raise LockstepError(f"check {name}: {kind} needs {' and '.join(missing)}")
+    if stray:
+        raise LockstepError(f"check {name}: {', '.join(stray)} can't be used with type {kind}")
+
+
+def _probe(kind: str, given: t.Mapping[str, t.Any], sql: Sql | None) -> Probe:
+    options: dict[str, t.Any] = {k: tuple(value) if isinstance(value, list) else value for k, value in given.items()}
     if kind in _SIMPLE:
         return t.cast(Probe, _SIMPLE[kind](**options))
     if kind == "sql":
@@ -107,7 +141,7 @@ def _probe(kind: str, options: dict[str, t.Any], sql: Sql | None) -> Probe:
 
 
 def _http(options: dict[str, t.Any]) -> Http:
-    expected = {key: options.pop(key) for key in _EXPECT if key in options and key != "headers"}
+    expected = {key: options.pop(key) for key in _EXPECTED if key in options}
     if "expect_headers" in options:
         expected["headers"] = options.pop("expect_headers")
     if "status" in expected:

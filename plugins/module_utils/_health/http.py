@@ -237,6 +237,16 @@ def request(
             method, body = "GET", None
 
 
+def check_url(url: str) -> str:
+    """Return a URL that can be asked.
+
+    Raises:
+        LockstepError: It is not one.
+    """
+    _parts(url, None)
+    return url
+
+
 def _parts(url: str, connect: str | None) -> tuple[str, str, str, str]:
     """Scheme, host as in the Host header, where to connect, path with query."""
     try:
@@ -284,6 +294,8 @@ def _exchange(
         raise LockstepError(f"a request to {host} can't be sent: {error}") from error
     answer = connection.getresponse()
     content = b"" if method == "HEAD" else answer.read(max_bytes + 1)
+    if answer.length and len(content) <= max_bytes and method != "HEAD":
+        raise http.client.IncompleteRead(content, answer.length)
     found: dict[str, str] = {}
     for name, value in answer.getheaders():
         found[name.lower()] = f"{found[name.lower()]}, {value}" if name.lower() in found else value

@@ -54,6 +54,9 @@ class Http:
     max_bytes: int = 1 << 20
     expect: Expectation = field(default_factory=Expectation)
 
+    def __post_init__(self) -> None:
+        http.check_url(self.url)
+
     def request(self, timeout: float) -> http.Response:
         """The answer itself.
 

@@ -145,9 +145,10 @@ class _Named(html.parser.HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
-            path = urlsplit(value or "").path if name in ("src", "href") and tag in ("link", "script", "img") else ""
-            if path.startswith("/assets/") and path not in self.paths:
-                self.paths.append(path)
+            if name in ("src", "href") and tag in ("link", "script", "img"):
+                found = urlsplit(value or "")
+                if not found.netloc and found.path.startswith("/assets/") and found.path not in self.paths:
+                    self.paths.append(found.path)
 
 
 def named_assets(page: str) -> list[str]:

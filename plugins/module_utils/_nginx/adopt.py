@@ -75,6 +75,8 @@ class Served:
 
     def __init__(self, configuration: Configuration) -> None:
         self._http = configuration.http()
+        own = [item for item in self._http.children("log_format") if item.file == configuration.main]
+        self._formats = {"combined", *(item.args[0] for item in own)}
         self._maps = {item.args[1]: item for item in self._http.children("map") if len(item.args) == 2}
         self._index = claims.Index(configuration)
         self._told = {id(server): _told(server) for server in configuration.servers()}
@@ -168,18 +170,28 @@ class Served:
                     entry.addresses[where] = None
         return list(found.values())
 
+    def _format(self, log: Directive) -> str:
+        named = [word for word in log.args[1:2] if "=" not in word]
+        return "off" if log.args[0] == "off" else (named or ["combined"])[0]
+
     def _found(self, site: str, leading: t.Sequence[_Leading]) -> Found:
         servers = [entry.server for entry in leading]
         serving = next(server for server in servers if not _redirects(server))
+        lost = [sentence for server in servers for sentence in _lost(server)]
+        logs: list[model.Words] = []
+        for item in serving.children("access_log") or self._http.children("access_log"):
+            if self._format(item) in self._formats:
+                logs.append(item.args)
+            elif item.args[0] != "off":
+                lost.append(f"{item.place}: access_log is not carried over: our file is read before its format")
         sizes = [*serving.children("client_max_body_size"), *self._http.children("client_max_body_size")]
-        logs = serving.children("access_log") or self._http.children("access_log")
         return Found(
             site=site,
             fronts=tuple(entry.front() for entry in leading),
             body_size=sizes[0].args[0] if sizes else None,
-            access_logs=tuple(item.args for item in logs if item.args[:1] != ("off",)),
+            access_logs=tuple(logs),
             files=tuple(dict.fromkeys(server.file for server in servers)),
-            lost=tuple(sentence for server in servers for sentence in _lost(server)),
+            lost=tuple(lost),
         )
 
 

@@ -104,7 +104,7 @@ def test_a_site_takes_its_domains_along_and_none_of_its_neighbours() -> None:
 
 
 def test_a_site_by_another_name_takes_its_certificate_and_its_redirect_along() -> None:
-    found = must(served(SITES).find("site3.local"))
+    found = must(served(SITES, extra="log_format main x;").find("site3.local"))
     secure, redirect = found.fronts
     assert secure.names == ("shop.example.com",)
     assert secure.listens == (Listen("443", ("ssl",)), Listen("[::]:443", ("ssl",)))
@@ -117,7 +117,19 @@ def test_a_site_by_another_name_takes_its_certificate_and_its_redirect_along() -
 
 def test_what_bench_writes_itself_is_not_reported_as_lost() -> None:
     assert must(served(SITES).find("site1.local")).lost == ()
-    assert must(served(SITES).find("site3.local")).lost == ()
+    assert must(served(SITES, extra="log_format main x;").find("site3.local")).lost == ()
+
+
+def test_a_log_whose_format_our_file_can_not_know_yet_is_reported() -> None:
+    found = must(served("log_format main x;" + SITES).find("site3.local"))
+    assert found.access_logs == ()
+    assert found.lost == (f"{BENCH}:46: access_log is not carried over: our file is read before its format",)
+
+
+def test_the_log_of_all_servers_goes_on_where_a_site_has_none_of_its_own() -> None:
+    logs = "access_log /all.log combined buffer=4k; access_log /more.log; access_log off;"
+    found = must(served(frappe("listen 80; server_name site1.local;"), extra=logs).find("site1.local"))
+    assert found.access_logs == (("/all.log", "combined", "buffer=4k"), ("/more.log",))
 
 
 def test_what_somebody_added_is_reported_with_its_place() -> None:
