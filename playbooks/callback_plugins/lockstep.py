@@ -34,7 +34,7 @@ from ansible.plugins.callback import CallbackBase
 
 try:
     from ansible_collections.lockstep.deploy.plugins.plugin_utils import verdict as judgement
-    from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import observe, plays
+    from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model, observe, plays
     from ansible_collections.lockstep.deploy.plugins.plugin_utils.ledger import Ledger
 except ImportError as error:
     _MISSING: ImportError | None = error
@@ -49,7 +49,9 @@ if t.TYPE_CHECKING:
     from ansible.playbook.play import Play
     from ansible.playbook.task import Task
 
-_VARIABLES = ("lockstep_ledger_url", "lockstep_window", "awx_user_name", "tower_user_name", "reason")
+_WHO = ("lockstep_deployed_by", "awx_user_name", "tower_user_name")
+_WHY = ("reason", "lockstep_rollback_reason")
+_VARIABLES = ("lockstep_ledger_url", "lockstep_window", *_WHO, *_WHY)
 
 
 class CallbackModule(CallbackBase):
@@ -72,7 +74,7 @@ class CallbackModule(CallbackBase):
         self._variables: dict[str, t.Any] = {}
         self._begun: set[tuple[str, str]] = set()
         self._ended = False
-        self._waiting: list[observe.Event] = []
+        self._waiting: list[model.Event] = []
         self._problems: list[str] = []
 
     # What Ansible tells.
@@ -101,7 +103,7 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_start(self, host: Host, task: Task) -> None:
         """A task begins."""
         if self._watching and self._observer.direction is not None:
-            self._record(self._observer.task(host.get_name(), plays.phase_of(task)))
+            self._record(self._observer.task(host.get_name(), *plays.phases_of(task)))
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         """A task ended well."""
@@ -131,7 +133,7 @@ class CallbackModule(CallbackBase):
         if not self._watching or plays.is_check(self._play):
             return
         content = result.result
-        if result.host.get_name() == observe.CONTROLLER:
+        if result.host.get_name() == model.CONTROLLER:
             self._host = result.host
             self._take_facts(content)
         self._host = self._host or result.host
@@ -154,15 +156,15 @@ class CallbackModule(CallbackBase):
             self._observer.plan(plan)
             self._deployment = str(plan["deployment_id"])
             self._ended = False
-            self._write(lambda ledger: ledger.plan(plan, window=self._window(), by=self._who()))
+            self._write(lambda ledger: ledger.plan(plan, window=self._window(), by=self._known(_WHO)))
         if verdict is not None:
             self._deployment = self._deployment or verdict.get("deployment_id") or None
             self._finish(verdict)
 
-    def _record(self, events: t.Sequence[observe.Event]) -> None:
+    def _record(self, events: t.Sequence[model.Event]) -> None:
         """Write events down; those of which the deployment isn't known yet wait until it is."""
         pending, self._waiting = [*self._waiting, *events], []
-        by_deployment: dict[str, list[observe.Event]] = {}
+        by_deployment: dict[str, list[model.Event]] = {}
         named = next((event.deployment_id for event in pending if event.deployment_id), None)
         for event in pending:
             deployment = self._deployment or event.deployment_id or named
@@ -180,6 +182,7 @@ class CallbackModule(CallbackBase):
         if (deployment, direction) not in self._begun:
             self._begun.add((deployment, direction))
             self._ended = False
+            self._variables |= self._read_variables()
             self._write(lambda ledger: ledger.begin(deployment, direction, self._window()))
 
     def _finish(self, verdict: t.Mapping[str, t.Any]) -> None:
@@ -188,7 +191,7 @@ class CallbackModule(CallbackBase):
             return
         self._ended = True
         told = {name: verdict.get(name) for name in ("reason", "rollback_id")}
-        told["reason"] = told["reason"] or self._variables.get("reason")
+        told["reason"] = told["reason"] or self._known(_WHY)
         if verdict["status"] != "completed":
             told["error"] = verdict.get("error") or verdict.get("summary")
         self._write(lambda ledger: ledger.finish(deployment, verdict["status"], **told))
@@ -202,7 +205,7 @@ class CallbackModule(CallbackBase):
         self._write(lambda ledger: known.update(ledger.deployment(deployment) or {}))
         units = known.get("units") or []
         records = {unit["name"]: {"state": unit["state"]} for unit in units}
-        back = {name: record for name, record in records.items() if record["state"] in observe.BACK}
+        back = {name: record for name, record in records.items() if record["state"] in model.BACK}
         goal: judgement.Goal = "deploy" if (deployment, "forward") in self._begun else "rollback"
         return judgement.judge(units, records, back, goal=goal).as_dict()
 
@@ -212,7 +215,7 @@ class CallbackModule(CallbackBase):
             return
         try:
             if self._ledger is None:
-                self._variables = self._read_variables()
+                self._variables |= self._read_variables()
                 self._ledger = Ledger(self._variables.get("lockstep_ledger_url"))
             write(self._ledger)
         except Exception as error:  # whatever is wrong with a record, the deployment goes on
@@ -228,13 +231,14 @@ class CallbackModule(CallbackBase):
         found = self._read_variables().get("lockstep_window")
         return int(str(found)) if str(found).isdigit() else None
 
-    def _who(self) -> str | None:
-        found = self._variables.get("awx_user_name") or self._variables.get("tower_user_name")
-        return str(found) if found else None
+    def _known(self, names: t.Iterable[str]) -> str | None:
+        """The first of some variables that is there."""
+        found = next((self._variables[name] for name in names if name in self._variables), None)
+        return None if found is None else str(found)
 
 
-def _goes_back(event: observe.Event) -> bool:
+def _goes_back(event: model.Event) -> bool:
     """Whether an event says that a unit is being rolled back, rather than looked at on the way back."""
     if event.direction != "reverse":
         return False
-    return event.kind in ("started", "failed", "unreachable") or event.status == "undone" or event.state in observe.BACK
+    return event.kind in ("started", "failed", "unreachable") or event.status == "undone" or event.state in model.BACK

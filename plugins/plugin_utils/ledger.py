@@ -15,7 +15,7 @@ import os
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, messages, observe, textlog
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, messages, model, textlog
 
 try:
     import sqlalchemy as sa
@@ -77,7 +77,7 @@ class Ledger:
         with self._told("opened"):
             if path:
                 _make_private(path, tighten=folder == default_folder(environ))
-            schema.migrate(self._engine, observe.timestamp())
+            schema.migrate(self._engine, model.timestamp())
 
     @classmethod
     def existing(cls, url: str | None = None, environ: t.Mapping[str, str] = os.environ) -> Ledger | None:
@@ -122,7 +122,7 @@ class Ledger:
             direction: ``forward`` or ``reverse``.
             window: How many units may be in flight, where that is known.
         """
-        now = observe.timestamp()
+        now = model.timestamp()
         table = schema.deployments
         values: dict[str, t.Any] = {"status": "in_progress", "last_event_at": now}
         if direction == "reverse":
@@ -135,7 +135,7 @@ class Ledger:
             connection.execute(table.update().where(table.c.id == deployment_id).values(**values))
         self._say(deployment_id, textlog.line(now, "info", messages.begun(direction)))
 
-    def record(self, deployment_id: str, events: t.Sequence[observe.Event]) -> None:
+    def record(self, deployment_id: str, events: t.Sequence[model.Event]) -> None:
         """Write down what happened, in one transaction.
 
         Args:
@@ -151,7 +151,7 @@ class Ledger:
                 if self._record(connection, deployment_id, event):
                     said.append(messages.line(event))
             table = schema.deployments
-            last = table.update().where(table.c.id == deployment_id).values(last_event_at=observe.timestamp())
+            last = table.update().where(table.c.id == deployment_id).values(last_event_at=model.timestamp())
             connection.execute(last)
         self._say(deployment_id, *(text for text in said if text))
 
@@ -165,7 +165,7 @@ class Ledger:
         """
         if status not in STATUSES:
             raise LockstepError(f"a deployment doesn't end {status!r}")
-        now = observe.timestamp()
+        now = model.timestamp()
         table = schema.deployments
         with self._write() as connection:
             self._known(connection, deployment_id)
@@ -175,7 +175,7 @@ class Ledger:
             if row.rollback_started_at and not row.rollback_ended_at:
                 values["rollback_ended_at"] = now
             if not row.ended_at:
-                values |= {"ended_at": now, "duration_seconds": observe.seconds_between(row.started_at, now)}
+                values |= {"ended_at": now, "duration_seconds": model.seconds_between(row.started_at, now)}
             connection.execute(table.update().where(table.c.id == deployment_id).values(**values))
         level = "info" if status == "completed" else "error"
         self._say(deployment_id, textlog.line(now, level, f"ended: {status}"))
@@ -225,14 +225,14 @@ class Ledger:
     def progress(self, deployment_id: str, now: str | None = None) -> dict[str, t.Any] | None:
         """How far a deployment is, with the names of SPEC.md (J3); None when it isn't known."""
         with self._read() as connection:
-            found = queries.progress(connection, deployment_id, now or observe.timestamp())
+            found = queries.progress(connection, deployment_id, now or model.timestamp())
         if found is not None:
             found["recent_logs"] = self.log.read(deployment_id)[-queries.RECENT_LOGS :] or found["recent_logs"]
         return found
 
     # How it is written.
 
-    def _record(self, connection: sa.Connection, deployment_id: str, event: observe.Event) -> bool:
+    def _record(self, connection: sa.Connection, deployment_id: str, event: model.Event) -> bool:
         if event.unit is not None:
             self._known_unit(connection, deployment_id, event.unit)
         told = event.kind != "state" or event.state is not None
@@ -249,12 +249,12 @@ class Ledger:
         values = rows.unit_values(event)
         if event.kind == "finished" and event.direction == "forward":
             started = connection.execute(sa.select(unit.c.started_at).where(here)).scalar()
-            values["seconds"] = observe.seconds_between(started, event.at)
+            values["seconds"] = model.seconds_between(started, event.at)
         if values:
             connection.execute(unit.update().where(here).values(**values))
         return True
 
-    def _record_phase(self, connection: sa.Connection, deployment_id: str, event: observe.Event) -> None:
+    def _record_phase(self, connection: sa.Connection, deployment_id: str, event: model.Event) -> None:
         key = {"deployment_id": deployment_id, "unit": event.unit, "direction": event.direction, "phase": event.phase}
         values: dict[str, t.Any] = {"status": event.status}
         if event.status == "started":

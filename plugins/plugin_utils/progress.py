@@ -14,7 +14,7 @@ import dataclasses
 import statistics
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import observe
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 
 _WEIGHTS: dict[str, dict[str, float]] = {
     # A bench is mostly built, a site mostly migrated; what a unit really takes comes from the plan's estimates.
@@ -48,6 +48,7 @@ class Unit:
     weight: float = 1.0
     fraction: float = 0.0
     phase: str | None = None
+    until: str | None = None
     state: str | None = None
     started: float | None = None
     phase_started: float | None = None
@@ -60,7 +61,7 @@ class Unit:
 
 @dataclasses.dataclass(frozen=True)
 class Running:
-    """A unit in flight, its phase, and for how many seconds."""
+    """A unit in flight, its phase (or ``freeze … thaw`` where one call walks through several), and its seconds."""
 
     unit: str
     phase: str | None
@@ -92,7 +93,7 @@ class Progress:
         self._counts = collections.Counter(unit.outcome for unit in self.units.values())
         self._in_flight: dict[str, Unit] = {}
 
-    def apply(self, event: observe.Event, now: float) -> None:
+    def apply(self, event: model.Event, now: float) -> None:
         """Take in what happened.
 
         Args:
@@ -154,7 +155,11 @@ class Progress:
     def running(self, now: float) -> list[Running]:
         """What is in flight, longest first."""
         found = [
-            Running(unit.name, unit.phase, now - (unit.phase_started if unit.phase_started is not None else now))
+            Running(
+                unit.name,
+                f"{unit.phase} … {unit.until}" if unit.until else unit.phase,
+                now - (unit.phase_started if unit.phase_started is not None else now),
+            )
             for unit in self._in_flight.values()
         ]
         return sorted(found, key=lambda entry: -entry.seconds)
@@ -206,15 +211,15 @@ class Progress:
     def _started(self, unit: Unit, now: float) -> None:
         unit.outcome_before = unit.outcome
         self._becomes(unit, "running")
-        unit.phase, unit.started, unit.phase_started = None, now, now
+        unit.phase, unit.until, unit.started, unit.phase_started = None, None, now, now
         if self._reverse:
             self._going_back.add(unit.name)
 
-    def _phase(self, unit: Unit, event: observe.Event, now: float) -> None:
-        if event.phase not in observe.PHASES:
+    def _phase(self, unit: Unit, event: model.Event, now: float) -> None:
+        if event.phase not in model.PHASES:
             return
         if event.status == "started":
-            unit.phase, unit.phase_started = event.phase, now
+            unit.phase, unit.until, unit.phase_started = event.phase, event.detail.get("until"), now
         if not self._reverse:
             self._advance(unit, _share(unit.driver, event.phase, event.status in ("completed", "skipped")))
 
@@ -223,9 +228,9 @@ class Progress:
             self._finished += (fraction - unit.fraction) * unit.weight
             unit.fraction = fraction
 
-    def _state(self, unit: Unit, event: observe.Event) -> None:
+    def _state(self, unit: Unit, event: model.Event) -> None:
         unit.state = event.state or unit.state
-        if self._reverse and event.state in observe.BACK:
+        if self._reverse and event.state in model.BACK:
             self._came_back.add(unit.name)
 
     def _over(self, unit: Unit, outcome: str) -> None:
@@ -240,7 +245,7 @@ class Progress:
         if self._reverse:
             self._came_back.add(unit.name)
             stayed = unit.outcome_before if well else "failed"
-            self._becomes(unit, unit.state if unit.state in observe.BACK else stayed)
+            self._becomes(unit, unit.state if unit.state in model.BACK else stayed)
             return
         if unit.started is not None:
             unit.taken = now - unit.started
@@ -283,11 +288,11 @@ def text_seconds(seconds: float | None) -> str:
 def _share(driver: str, phase: str | None, finished: bool) -> float:
     """How much of a unit is done when it has come to a phase."""
     weights = _WEIGHTS.get(driver, _WEIGHTS[""])
-    if phase not in observe.PHASES:
+    if phase not in model.PHASES:
         return 0.0
-    reached = observe.PHASES.index(phase)
+    reached = model.PHASES.index(phase)
     total = sum(weights.values())
-    before = sum(weight for name, weight in weights.items() if observe.PHASES.index(name) < reached)
+    before = sum(weight for name, weight in weights.items() if model.PHASES.index(name) < reached)
     own = weights.get(phase, 0.0) if finished else 0.0
     return (before + own) / total
 

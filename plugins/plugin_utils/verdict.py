@@ -23,6 +23,7 @@ Goal = t.Literal["deploy", "rollback"]
 _Record = t.Mapping[str, t.Any]
 
 _DONE = frozenset({"live", "retired"})
+_ENDED = frozenset({"restored", "kept", "failed", "unreachable"})
 _UNTOUCHED = frozenset({"absent", "withheld"})
 _LISTED_TABLES = 5
 _ORDER = ("live", "restored", "kept", "rollback_failed", "failed", "unreachable", "untouched", "withheld")
@@ -147,6 +148,8 @@ class _Court:
         if back == "failed":
             return "rollback_failed"
         state = back or self.forward.get(unit, {}).get("state") or self._from_outcome(unit)
+        if not back and state not in _ENDED and unit in ((self.outcome.get("forward") or {}).get("done") or ()):
+            return "live"  # its driver calls the end of its work something else
         if state in _DONE:
             return "live"
         if state in ("restored", "kept", "unreachable", "withheld"):

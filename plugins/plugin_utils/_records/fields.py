@@ -55,6 +55,7 @@ DETAIL_FIELDS = frozenset(
         "tables_touched",
         "to",
         "touched_tables",
+        "until",
         "version",
         "warnings",
         "workers",

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import observe, textlog
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model, textlog
 
 _LEVELS = {"failed": "error", "unreachable": "error", "problem": "error", "withheld": "warning"}
 
 
-def level(event: observe.Event) -> str:
+def level(event: model.Event) -> str:
     """``error``, ``warning`` or ``info``."""
     if event.kind == "phase":
         return "error" if event.status == "failed" else "info"
@@ -30,7 +30,7 @@ def planned(units: int, strategy: str | None) -> str:
     return f"planned: {units} units, strategy {strategy or '-'}"
 
 
-def text(event: observe.Event) -> str:
+def text(event: model.Event) -> str:
     """An event in words, without time and place; empty when there is nothing to say."""
     if event.kind == "started":
         return "going back" if event.direction == "reverse" else "started"
@@ -47,7 +47,7 @@ def text(event: observe.Event) -> str:
     return f"{'unreachable' if event.kind == 'unreachable' else 'failed'}: {told}"
 
 
-def line(event: observe.Event) -> str:
+def line(event: model.Event) -> str:
     """An event as a line of the text log; empty when there is nothing to say."""
     found = text(event)
     return textlog.line(event.at, level(event), found, event.unit, event.phase) if found else ""

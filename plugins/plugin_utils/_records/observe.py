@@ -11,114 +11,19 @@ It imports nothing of Ansible and writes nothing.
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import re
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields
-
-CONTROLLER = "lockstep_controller"
-
-PHASES = (
-    "preflight",
-    "prepare",
-    "freeze",
-    "backup",
-    "migrate",
-    "verify",
-    "switch",
-    "thaw",
-    "confirm",
-    "retire",
-    "rollback",
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, journaled
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.model import (
+    DONE,
+    GOING_BACK,
+    REPORTS,
+    STATES,
+    Event,
+    is_phase,
+    seconds_between,
+    timestamp,
 )
-"""The phases of a unit's life in their order."""
-
-DONE = frozenset({"live", "retired"})
-"""States in which the new release serves and nothing is left to do."""
-
-BACK = frozenset({"restored", "kept"})
-"""States in which a rollback ended."""
-
-GOING_BACK = BACK | {"failed"}
-"""States that a rollback may leave; a unit that has nothing to undo stays what it was."""
-
-STATES = DONE | BACK | {"absent", "prepared", "frozen", "migrated", "verified", "switched", "failed"}
-
-STATUSES = frozenset({"started", "completed", "failed", "undone", "skipped"})
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
-
-
-@dataclasses.dataclass(frozen=True)
-class Event:
-    """Something that happened in a deployment.
-
-    Attributes:
-        kind: ``started``, ``phase``, ``state``, ``failed``, ``unreachable``, ``withheld``, ``finished``: of a unit;
-            ``problem``: of the deployment.
-        at: When, RFC 3339 in UTC.
-        began: When the phase began, where the event is about its end.
-        unit: Which unit; None for a ``problem``.
-        phase: In which phase.
-        status: ``started``, ``completed``, ``failed``, ``undone`` or ``skipped``, for a ``phase``.
-        direction: ``forward`` or ``reverse``.
-        seq: The number of the entry in the unit's journal; None for what the controller saw itself.
-        seconds: How long a phase took.
-        state: The state of the unit afterwards.
-        changed: Whether anything was changed by it.
-        detail: Numbers and names, listed in ``fields.DETAIL_FIELDS``.
-        message: What failed.
-        left: How the unit was left by a failure.
-        hint: What to do next.
-        versions: App versions ``before`` and ``after``.
-        freeze_seconds: How long writes were blocked, known when they are let in again.
-        deployment_id: The deployment that the server's journal names.
-    """
-
-    kind: str
-    at: str
-    unit: str | None = None
-    began: str | None = None
-    phase: str | None = None
-    status: str | None = None
-    direction: str = "forward"
-    seq: int | None = None
-    seconds: float | None = None
-    state: str | None = None
-    changed: bool = False
-    detail: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
-    message: str = ""
-    left: str | None = None
-    hint: str | None = None
-    versions: t.Mapping[str, t.Mapping[str, str]] = dataclasses.field(default_factory=dict)
-    freeze_seconds: float | None = None
-    deployment_id: str | None = None
-
-
-def timestamp(moment: datetime.datetime | None = None) -> str:
-    """A time as it is kept: RFC 3339, UTC, milliseconds."""
-    found = moment or datetime.datetime.now(datetime.UTC)
-    return found.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def moment(text: object) -> datetime.datetime | None:
-    """The time a text says, in UTC; None when it says none. A time without a zone is taken as UTC."""
-    if not isinstance(text, str):
-        return None
-    try:
-        found = datetime.datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=datetime.UTC)
-    return found.astimezone(datetime.UTC)
-
-
-def seconds_between(earlier: object, later: object) -> float | None:
-    """Seconds from one time to another, never negative; None when one of them isn't known."""
-    one, other = moment(earlier), moment(later)
-    return None if one is None or other is None else max(0.0, (other - one).total_seconds())
 
 
 def plan_of(result: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
@@ -148,6 +53,7 @@ class Observer:
 
     def __init__(self, clock: t.Callable[[], str] = timestamp) -> None:
         self._clock = clock
+        self.deployment: str | None = None
         self.direction: str | None = None
         self.units: dict[str, None] = {}
         self.phase: dict[str, str] = {}
@@ -156,16 +62,17 @@ class Observer:
         self._went_forward = False
         self._had_trouble = False
         self._running: set[str] = set()
-        self._troubled: set[str] = set()
+        self._troubled: dict[str, str] = {}
         self._withheld: set[str] = set()
         self._closed: set[str] = set()
         self._opened: dict[str, Event] = {}
-        self._seen: set[tuple[str | None, str, int, str]] = set()
-        self._frozen_at: dict[str, str] = {}
+        self._seen: set[tuple[str | None, str, int | None, str]] = set()
+        self._freezes = journaled.Freezes()
         self._last_at: dict[str, str] = {}
 
     def plan(self, plan: t.Mapping[str, t.Any]) -> None:
-        """Learn which units are planned."""
+        """Learn which units are planned, and by which deployment."""
+        self.deployment = plan.get("deployment_id")
         for unit in plan.get("units", []):
             if isinstance(unit, dict) and isinstance(unit.get("name"), str):
                 self.units.setdefault(unit["name"])
@@ -185,8 +92,14 @@ class Observer:
             self.units.update(dict.fromkeys(units))
         return found
 
-    def task(self, host: str, phase: str | None) -> list[Event]:
-        """A task begins on a host; ``phase`` is the one it belongs to, if that is known."""
+    def task(self, host: str, phase: str | None, until: str | None = None) -> list[Event]:
+        """A task begins on a host.
+
+        Args:
+            host: The host; a unit has its name.
+            phase: The phase it belongs to, or the first of those it walks through, if that is known.
+            until: The last of those phases.
+        """
         if self.direction is None or host not in self.units or self._nothing_to_undo(host):
             return []
         found: list[Event] = []
@@ -194,13 +107,14 @@ class Observer:
             self._running.add(host)
             self._ever.add(host)
             self._went_forward = self._went_forward or self.direction == "forward"
-            self._troubled.discard(host)
+            self._troubled.pop(host, None)
             self.phase.pop(host, None)
             found.append(self._event("started", host))
         if phase and phase != self.phase.get(host):
             found += self._close_phase(host, "completed")
             self.phase[host] = phase
-            opened = self._event("phase", host, phase=phase, status="started")
+            detail = {"until": until} if until and until != phase else {}
+            opened = self._event("phase", host, phase=phase, status="started", detail=detail)
             self._opened[host] = opened
             found.append(opened)
         return found
@@ -229,9 +143,11 @@ class Observer:
         for entry in _entries(result):
             found += self._reported(host, entry, bool(result.get("changed")))
         if failed or unreachable:
-            failure = self._failure(host, result, unreachable, quotable, task_name)
-            found += self._close_phase(failure.unit or "", "failed")
-            found.append(failure)
+            found += self._failure(host, result, unreachable, quotable, task_name)
+        facts = result.get("ansible_facts")
+        if isinstance(facts, dict) and REPORTS.get(self.direction or "") in facts:
+            found += self._finish(host)
+            self._closed.add(host)
         return found
 
     def end(self) -> list[Event]:
@@ -266,65 +182,34 @@ class Observer:
         found = self.task(unit, None)
         self.units.setdefault(unit)
         self._last_at[unit] = self._clock()
-        for journaled in entry.get("events") or []:
-            event = self._journaled(unit, deployment, journaled)
-            if event is not None:
-                found.append(event)
-        found += self._state(unit, deployment, entry, changed)
-        if entry.get("state") in (BACK if self.direction == "reverse" else DONE):
-            found += self._finish(unit)
-            self._closed.add(unit)
+        if self.deployment is not None and deployment not in (None, self.deployment):
+            # There was nothing to do, and what the journal holds is an older deployment's.
+            return [*found, self._event("state", unit, state=entry["state"] if entry.get("state") in DONE else None)]
+        for told in entry.get("events") or []:
+            found += self._journaled(unit, deployment, told)
+        return found + self._state(unit, deployment, entry, changed)
+
+    def _journaled(self, unit: str, deployment: str | None, entry: object) -> list[Event]:
+        found = []
+        for step in journaled.steps(entry):
+            # A step begins, ends and is undone once each.
+            key = (deployment, unit, step.seq, step.status if step.status in ("started", "undone") else "ended")
+            if step.seq is not None and key in self._seen:
+                continue
+            self._seen.add(key)
+            opened = self._opened.get(unit)
+            if opened is not None and opened.phase == step.phase and step.status != "started":
+                del self._opened[unit]
+            found.append(
+                self._event(
+                    "phase",
+                    unit,
+                    freeze_seconds=self._freezes.seconds(unit, step),
+                    deployment_id=deployment,
+                    **dataclasses.asdict(step),
+                )
+            )
         return found
-
-    def _journaled(self, unit: str, deployment: str | None, entry: object) -> Event | None:
-        if not isinstance(entry, dict) or entry.get("status") not in STATUSES:
-            return None
-        phase, seq, seconds = entry.get("phase"), entry.get("seq"), entry.get("seconds")
-        if not isinstance(phase, str) or not _NAME.fullmatch(phase):
-            return None
-        if isinstance(seq, int):
-            if (deployment, unit, seq, entry["status"]) in self._seen:
-                return None
-            self._seen.add((deployment, unit, seq, entry["status"]))
-        opened = self._opened.get(unit)
-        if opened is not None and opened.phase == phase and entry["status"] != "started":
-            del self._opened[unit]
-        began, when = self._times(entry)
-        detail = fields.allowed_detail(entry.get("detail"))
-        return self._event(
-            "phase",
-            unit,
-            at=when,
-            began=began,
-            phase=phase,
-            status=entry["status"],
-            # An entry of a journal tells of the way forward until it says undone, whatever is going on now.
-            direction="reverse" if entry["status"] == "undone" else "forward",
-            seq=seq if isinstance(seq, int) else None,
-            seconds=float(seconds) if isinstance(seconds, (int, float)) and entry["status"] != "undone" else None,
-            detail=detail,
-            freeze_seconds=self._freeze(unit, phase, entry["status"], began, when, detail),
-            deployment_id=deployment,
-        )
-
-    def _times(self, entry: t.Mapping[str, t.Any]) -> tuple[str | None, str]:
-        """When an entry of a journal began and ended; ``at`` is its beginning, ``ended`` its end."""
-        at, ended = moment(entry.get("at")), moment(entry.get("ended"))
-        if entry["status"] in ("started", "undone") or ended is None:
-            return None, timestamp(ended or at) if ended or at else self._clock()
-        return timestamp(at) if at else None, timestamp(ended)
-
-    def _freeze(
-        self, unit: str, phase: str, status: str, began: str | None, at: str, detail: t.Mapping[str, t.Any]
-    ) -> float | None:
-        """How long writes were blocked, once they are let in again: as the server says, else by its times."""
-        if phase == "freeze" and status != "undone":
-            self._frozen_at.setdefault(unit, began or at)
-        elif (phase, status) in (("thaw", "completed"), ("freeze", "undone")):
-            given = detail.get("freeze_seconds")
-            counted = seconds_between(self._frozen_at.pop(unit, None), at)
-            return float(given) if isinstance(given, (int, float)) else counted
-        return None
 
     def _state(self, unit: str, deployment: str | None, entry: t.Mapping[str, t.Any], changed: bool) -> list[Event]:
         state = entry.get("state") if entry.get("state") in STATES else None
@@ -333,7 +218,7 @@ class Observer:
         if state is not None:
             self.state[unit] = state
             if state != "failed":
-                self._troubled.discard(unit)
+                self._troubled.pop(unit, None)
         told = entry.get("versions")
         versions = told if isinstance(told, dict) else {}
         kept = {side: fields.allowed_versions(versions.get(side)) for side in ("before", "after")}
@@ -352,24 +237,29 @@ class Observer:
 
     def _failure(
         self, host: str, result: t.Mapping[str, t.Any], unreachable: bool, quotable: bool, task_name: str
-    ) -> Event:
+    ) -> list[Event]:
         named = result.get("unit") if isinstance(result.get("unit"), str) else host
         unit = next((name for name in (host, named) if name in self.units), None)
         told = quotable or any(key in result for key in ("left", "hint", "phase"))
-        message = result.get("msg") if told else None
-        phase = result.get("phase")
+        message = fields.scrub((told and result.get("msg")) or _said_instead(host, unreachable, task_name))
         self._had_trouble = True
+        closed: list[Event] = []
         if unit is not None:
-            self._troubled.add(unit)
+            if self._troubled.get(unit) == message:
+                return []  # a rescue that ends in the failure it was called for
+            self._troubled[unit] = message
             self._last_at[unit] = self._clock()
-        return self._event(
+            closed = self._close_phase(unit, "failed")
+        phase = result.get("phase")
+        failure = self._event(
             ("unreachable" if unreachable else "failed") if unit else "problem",
             unit,
-            phase=phase if isinstance(phase, str) and _NAME.fullmatch(phase) else self.phase.get(unit or ""),
-            message=fields.scrub(message or (f"{host} can't be reached" if unreachable else f"{task_name} failed")),
+            phase=phase if is_phase(phase) else self.phase.get(unit or ""),
+            message=message,
             left=fields.scrub(result["left"]) if told and result.get("left") else None,
             hint=fields.scrub(result["hint"]) if told and result.get("hint") else None,
         )
+        return [*closed, failure]
 
     def _finish(self, unit: str) -> list[Event]:
         if unit not in self._running:
@@ -395,6 +285,10 @@ class Observer:
         held = [unit for unit in self.units if unit not in self._ever and unit not in self._withheld]
         self._withheld.update(held)
         return [self._event("withheld", unit, status="withheld") for unit in held]
+
+
+def _said_instead(host: str, unreachable: bool, task_name: str) -> str:
+    return f"{host} can't be reached" if unreachable else f"{task_name} failed"
 
 
 def _entries(result: t.Mapping[str, t.Any]) -> list[t.Mapping[str, t.Any]]:

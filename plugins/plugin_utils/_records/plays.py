@@ -12,7 +12,7 @@ import typing as t
 from ansible import context
 from ansible.template import Templar
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import observe
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 
 if t.TYPE_CHECKING:
     from ansible.executor.task_result import CallbackTaskResult
@@ -22,6 +22,7 @@ if t.TYPE_CHECKING:
     from ansible.playbook.task import Task
 
 _OUR_MODULES = "lockstep.deploy."
+_STRATEGY = "lockstep.deploy.dependency"
 _QUOTABLE = frozenset({"fail", "assert"})
 
 
@@ -31,9 +32,14 @@ def moves_units(playbook: Playbook) -> bool:
 
 
 def direction_of(play: Play) -> str | None:
-    """``forward`` or ``reverse`` for a play over units: its variable ``lockstep_direction``."""
+    """``forward`` or ``reverse`` for a play over units: its variable ``lockstep_direction``.
+
+    Without one, a play of our strategy goes forward, unless it has nothing to do.
+    """
     found = play.get_vars().get("lockstep_direction")
-    return str(found) if found in ("forward", "reverse") else None
+    if found in ("forward", "reverse"):
+        return str(found)
+    return "forward" if play.strategy == _STRATEGY and (play.tasks or play.roles) else None
 
 
 def is_check(play: Play | None = None) -> bool:
@@ -69,13 +75,25 @@ def variables_of(play: Play, host: Host, names: t.Iterable[str]) -> dict[str, t.
     return values
 
 
-def phase_of(task: Task) -> str | None:
-    """The phase a task belongs to: its variable ``lockstep_phase``, else the name of the role's task file."""
-    named = task.get_vars().get("lockstep_phase")
-    if named in observe.PHASES:
-        return str(named)
+def phases_of(task: Task) -> tuple[str | None, str | None]:
+    """The first and the last phase that a task walks through.
+
+    They are in a variable of the task whose name ends in ``_phases`` (a list) or is ``lockstep_phase``; else the
+    task file of the role is named like its phase.
+    """
+    for name, value in task.get_vars().items():
+        if name == "lockstep_phase" and value in model.PHASES:
+            return str(value), str(value)
+        if (
+            name.endswith("_phases")
+            and isinstance(value, list)
+            and value
+            and all(item in model.PHASES for item in value)
+        ):
+            return str(value[0]), str(value[-1])
     path = pathlib.PurePath((task.get_path() or "").rpartition(":")[0])
-    return path.stem if path.stem in observe.PHASES and path.parent.name == "tasks" else None
+    phase = path.stem if path.stem in model.PHASES and path.parent.name == "tasks" else None
+    return phase, phase
 
 
 def is_quotable(result: CallbackTaskResult) -> bool:

@@ -13,7 +13,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import observe, textlog
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model, textlog
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.schema import deployments, events, phases, units
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.progress import Progress
 
@@ -101,7 +101,7 @@ def durations(connection: sa.Connection, project: str, environment: str, runs: i
         .join(deployments, deployments.c.id == units.c.deployment_id)
         .where(
             *_place(project, environment),
-            units.c.state.in_(sorted(observe.DONE)),
+            units.c.state.in_(sorted(model.DONE)),
             units.c.changed,
             units.c.seconds.is_not(None),
         )
@@ -168,31 +168,31 @@ def _units(connection: sa.Connection, deployment_id: str) -> t.Sequence[sa.Row[t
     ).all()
 
 
-def _went_forward(unit: sa.Row[t.Any]) -> list[observe.Event]:
+def _went_forward(unit: sa.Row[t.Any]) -> list[model.Event]:
     """The few events that bring a unit where its row says it came."""
     if unit.started_at is None:
-        return [observe.Event("withheld", "", unit.name)] if unit.state == "withheld" else []
-    found = [observe.Event("started", unit.started_at, unit.name)]
+        return [model.Event("withheld", "", unit.name)] if unit.state == "withheld" else []
+    found = [model.Event("started", unit.started_at, unit.name)]
     if unit.phase:
         at = unit.phase_at or unit.started_at
-        found.append(observe.Event("phase", at, unit.name, phase=unit.phase, status="started"))
+        found.append(model.Event("phase", at, unit.name, phase=unit.phase, status="started"))
     if unit.ended_at and unit.state in ("failed", "unreachable"):
-        found.append(observe.Event(unit.state, unit.ended_at, unit.name))
+        found.append(model.Event(unit.state, unit.ended_at, unit.name))
     elif unit.ended_at:
-        well = unit.state in observe.DONE or not unit.error
-        found.append(observe.Event("finished", unit.ended_at, unit.name, status="completed" if well else "failed"))
+        well = unit.state in model.DONE or not unit.error
+        found.append(model.Event("finished", unit.ended_at, unit.name, status="completed" if well else "failed"))
     return found
 
 
-def _went_back(unit: sa.Row[t.Any]) -> list[observe.Event]:
+def _went_back(unit: sa.Row[t.Any]) -> list[model.Event]:
     """The same for the way back."""
-    if unit.state not in observe.BACK:
+    if unit.state not in model.BACK:
         return []
     at = unit.ended_at or unit.started_at or ""
     return [
-        observe.Event("started", at, unit.name, direction="reverse"),
-        observe.Event("state", at, unit.name, state=unit.state, direction="reverse"),
-        observe.Event("finished", at, unit.name, status="completed", direction="reverse"),
+        model.Event("started", at, unit.name, direction="reverse"),
+        model.Event("state", at, unit.name, state=unit.state, direction="reverse"),
+        model.Event("finished", at, unit.name, status="completed", direction="reverse"),
     ]
 
 
@@ -217,12 +217,12 @@ def _recent(connection: sa.Connection, deployment_id: str) -> list[str]:
 
 
 def _epoch(text: str) -> float | None:
-    found = observe.moment(text)
+    found = model.moment(text)
     return found.timestamp() if found else None
 
 
 def _later(now: str, seconds: float | None) -> str | None:
-    start = observe.moment(now)
+    start = model.moment(now)
     if seconds is None or start is None:
         return None
-    return observe.timestamp(start + datetime.timedelta(seconds=seconds))
+    return model.timestamp(start + datetime.timedelta(seconds=seconds))

@@ -16,7 +16,7 @@ import collections
 import dataclasses
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, observe
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, model, observe
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.rows import of_event
 
 _Record = t.Mapping[str, t.Any]
@@ -53,9 +53,9 @@ def status_of(states: t.Collection[str]) -> str:
     """The status of a deployment whose journals ended in these states."""
     if "failed" in states:
         return "rollback_failed"
-    if any(state not in observe.DONE | observe.BACK | {"absent"} for state in states):
+    if any(state not in model.DONE | model.BACK | {"absent"} for state in states):
         return "in_progress"
-    if observe.DONE.issuperset(states):
+    if model.DONE.issuperset(states):
         return "completed"
     return "rolled_back" if set(states) <= {"restored", "absent"} else "partially_rolled_back"
 
@@ -83,7 +83,7 @@ def _deployment(deployment_id: str, units: t.Sequence[tuple[_Record, _Record]], 
         "planned_at": first,
         "started_at": first,
         "ended_at": over,
-        "duration_seconds": observe.seconds_between(first, over),
+        "duration_seconds": model.seconds_between(first, over),
         "deployed_by": fields.scrub(entry["deployed_by"]) if entry.get("deployed_by") else None,
         "apps": [],
         "stages": [],
@@ -107,11 +107,11 @@ def _add_unit(found: Rows, deployment_id: str, position: int, record: _Record, j
     row |= {
         "depends_on": [],
         "apps": [],
-        "state": state if state in observe.STATES else "running",
+        "state": state if state in model.STATES else "running",
         "changed": True,
         "started_at": opened,
         "ended_at": closed,
-        "seconds": observe.seconds_between(opened, closed) if state in observe.DONE else None,
+        "seconds": model.seconds_between(opened, closed) if state in model.DONE else None,
         "freeze_seconds": next((event.freeze_seconds for event in happened if event.freeze_seconds is not None), None),
         "versions_before": fields.allowed_versions(versions.get("before")),
         "versions_after": fields.allowed_versions(versions.get("after")),
@@ -122,7 +122,7 @@ def _add_unit(found: Rows, deployment_id: str, position: int, record: _Record, j
         found.events.append(of_event(deployment_id, event))
 
 
-def _phase(deployment_id: str, event: observe.Event) -> dict[str, t.Any]:
+def _phase(deployment_id: str, event: model.Event) -> dict[str, t.Any]:
     ended = event.status != "started"
     return {
         "deployment_id": deployment_id,
@@ -138,5 +138,5 @@ def _phase(deployment_id: str, event: observe.Event) -> dict[str, t.Any]:
 
 
 def _time(value: object) -> str | None:
-    found = observe.moment(value)
-    return observe.timestamp(found) if found else None
+    found = model.moment(value)
+    return model.timestamp(found) if found else None

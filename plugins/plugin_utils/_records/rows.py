@@ -14,7 +14,7 @@ import typing as t
 import sqlalchemy as sa
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, messages, observe
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, messages, model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.schema import units
 
 _PLAN_OPTIONS = (
@@ -64,7 +64,7 @@ def unplanned(deployment_id: object) -> dict[str, t.Any]:
     """
     if not isinstance(deployment_id, str) or not fields.is_identifier(deployment_id):
         raise LockstepError("a deployment's id is made of letters, digits, dots, dashes and underscores")
-    now = observe.timestamp()
+    now = model.timestamp()
     row: dict[str, t.Any] = {"id": deployment_id, "status": "in_progress", "planned_at": now, "last_event_at": now}
     row |= {"deployed_by": _user(), "controller": socket.gethostname()}
     return row | {"apps": [], "stages": [], "options": {}}
@@ -95,7 +95,7 @@ def of_unit(deployment_id: str, position: int, unit: t.Mapping[str, t.Any]) -> d
     return row
 
 
-def unit_values(event: observe.Event) -> dict[str, t.Any]:
+def unit_values(event: model.Event) -> dict[str, t.Any]:
     """What an event changes in its unit's row."""
     forward = event.direction == "forward"
     values: dict[str, t.Any] = {}
@@ -109,7 +109,9 @@ def unit_values(event: observe.Event) -> dict[str, t.Any]:
     elif event.kind == "state" and event.state is not None:
         values = {"state": event.state}
     elif event.kind in ("failed", "unreachable"):
-        values = {"state": event.kind, "ended_at": event.at}
+        # A server that undid the change by itself has already said so.
+        back = units.c.state.in_(sorted(model.BACK))
+        values = {"state": sa.case((back, units.c.state), else_=event.kind), "ended_at": event.at}
         if event.message:
             # The first failure is the cause; what fails after it is a consequence.
             values["error"] = sa.func.coalesce(units.c.error, event.message)
@@ -122,16 +124,18 @@ def unit_values(event: observe.Event) -> dict[str, t.Any]:
         values = {"ended_at": event.at}
         if event.status == "completed":
             values["phase"] = None
+            if forward:  # whatever its driver calls that, it is where it should be
+                values["state"] = sa.case((units.c.state == "retired", "retired"), else_="live")
     if event.changed:
         values["changed"] = True
-    if event.freeze_seconds is not None and forward:
+    if event.freeze_seconds is not None and (forward or event.kind == "phase"):
         values["freeze_seconds"] = event.freeze_seconds
     if forward:
         values |= {f"versions_{side}": dict(apps) for side, apps in event.versions.items()}
     return values
 
 
-def of_event(deployment_id: str, event: observe.Event) -> dict[str, t.Any]:
+def of_event(deployment_id: str, event: model.Event) -> dict[str, t.Any]:
     """An event as a row of the ledger's table."""
     return {
         "deployment_id": deployment_id,

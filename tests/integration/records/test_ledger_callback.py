@@ -32,12 +32,12 @@ def test_a_deployment_is_recorded_with_units_phases_and_versions(project: Projec
     )
     assert found["rollback_started_at"] is None
     assert found["duration_seconds"] > 0
-    assert set(states(project).values()) == {"live"}
+    assert set(states(project).values()) == {"retired"}
     unit = found["units"]["site1.local"]
     assert (unit["versions_before"], unit["versions_after"]) == ({"erpnext": "14.9.0"}, {"erpnext": "15.2.0"})
     assert (unit["freeze_seconds"], unit["changed"], unit["error"]) == (8.0, True, None)
     assert {phase["phase"]: phase["status"] for phase in unit["phases"]} == dict.fromkeys(
-        ["preflight", "prepare", "freeze", "migrate", "thaw"], "completed"
+        ["preflight", "prepare", "freeze", "migrate", "thaw", "confirm", "retire"], "completed"
     )
     assert set(project.ledger().durations("shop", "staging")) == set(found["units"])
 
@@ -58,7 +58,12 @@ def test_a_failure_is_recorded_with_its_cause_and_who_was_withheld(project: Proj
     assert (unit["error"], unit["error_phase"]) == ("patch erpnext.v15.add_tax failed", "migrate")
     assert unit["hint"] == "mend the patch and deploy again"
     phases = {(phase["direction"], phase["phase"]): phase["status"] for phase in unit["phases"]}
+    assert (phases["forward", "freeze"], phases["reverse", "freeze"]) == ("completed", "undone")
     assert (phases["forward", "migrate"], phases["reverse", "migrate"]) == ("failed", "undone")
+    assert unit["freeze_seconds"] == 10.0
+    assert project.ledger().log.read(ID)[-1].endswith("ERROR   - ended: partially_rolled_back")
+    told = "\n".join(project.ledger().log.read(ID))
+    assert told.count("patch erpnext.v15.add_tax failed") == 1
 
 
 def test_an_unreachable_server_is_recorded(project: Project) -> None:
@@ -78,7 +83,7 @@ def test_what_happens_is_there_while_it_goes_on(project: Project, tmp_path: path
         while time.monotonic() < deadline:
             if (project.data / "ledger.db").exists():
                 found = project.ledger().progress(ID)
-                if found and [task["phase"] for task in found["active_tasks"]] == ["migrate"]:
+                if found and [task["phase"] for task in found["active_tasks"]] == ["freeze"]:
                     break
             time.sleep(0.05)
         gate.touch()
@@ -88,7 +93,7 @@ def test_what_happens_is_there_while_it_goes_on(project: Project, tmp_path: path
     assert found["active_tasks"][0]["unit"] == "bench@server"
     assert 0 < found["progress_percentage"] < 50
     assert found["sites_pending"] == ["site1.local", "site2.local", "site3.local"]
-    assert found["recent_logs"][-1].endswith("bench@server/migrate started")
+    assert found["recent_logs"][-1].endswith("bench@server/freeze started")
 
 
 def test_a_killed_controller_leaves_what_happened_so_far(project: Project, tmp_path: pathlib.Path) -> None:
@@ -98,12 +103,12 @@ def test_a_killed_controller_leaves_what_happened_so_far(project: Project, tmp_p
     ) as run:
         deadline = time.monotonic() + 60
         log = project.data / "deployments" / f"{ID}.log"
-        while time.monotonic() < deadline and not (log.exists() and "migrate started" in log.read_text()):
+        while time.monotonic() < deadline and not (log.exists() and "freeze started" in log.read_text()):
             time.sleep(0.05)
         run.kill()
     (tmp_path / "never").touch()
     found = project.deployment()
-    assert (found["status"], found["units"]["bench@server"]["phase"]) == ("in_progress", "migrate")
+    assert (found["status"], found["units"]["bench@server"]["phase"]) == ("in_progress", "freeze")
 
 
 def test_a_second_run_that_changes_nothing_doesn_t_shape_estimates(project: Project) -> None:
@@ -175,7 +180,7 @@ def test_a_ledger_that_goes_away_meanwhile_stops_nothing(project: Project, tmp_p
     ) as run:
         deadline = time.monotonic() + 60
         log = project.data / "deployments" / f"{ID}.log"
-        while time.monotonic() < deadline and not (log.exists() and "migrate started" in log.read_text()):
+        while time.monotonic() < deadline and not (log.exists() and "freeze started" in log.read_text()):
             time.sleep(0.05)
         shutil.rmtree(project.data / "deployments")
         (project.data / "deployments").write_text("in the way")

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import ledger as ledger_module
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import observe, schema
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model, observe, schema
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.ledger import Ledger, ledger_url
 
 PLAN: dict[str, t.Any] = {
@@ -44,9 +44,9 @@ PLAN: dict[str, t.Any] = {
 ID: str = PLAN["deployment_id"]
 
 
-def event(kind: str, second: float, unit: str | None = "site1.local", **values: t.Any) -> observe.Event:
+def event(kind: str, second: float, unit: str | None = "site1.local", **values: t.Any) -> model.Event:
     minute, second = divmod(second, 60)
-    return observe.Event(kind, f"2026-11-20T18:{45 + int(minute):02d}:{second:06.3f}Z", unit, **values)
+    return model.Event(kind, f"2026-11-20T18:{45 + int(minute):02d}:{second:06.3f}Z", unit, **values)
 
 
 def run_unit(ledger: Ledger, deployment: str, seconds: float, unit: str = "site1.local", **last: t.Any) -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.observe import PHASES, Event
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.model import PHASES, Event
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.progress import Progress, text_seconds
 
 BENCH, ONE, TWO = "bench@server", "site1.local", "site2.local"
