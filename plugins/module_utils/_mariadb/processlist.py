@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database, Row
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import DatabaseError
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text, texts
 
 METADATA_WAIT = "Waiting for table metadata lock"
 LEVEL_WAIT = "Waiting for table level lock"
@@ -28,6 +28,7 @@ class Thread:
         id: The server's number for it; never used twice while the server runs.
         user: Its user.
         host: Where it comes from, ``host:port`` for TCP.
+        schema: The database it uses; empty for none.
         command: ``Sleep``, ``Query``, …
         seconds: For how long it has been doing that.
         state: What it waits for.
@@ -37,10 +38,16 @@ class Thread:
     id: int
     user: str
     host: str
+    schema: str
     command: str
     seconds: float
     state: str
     info: str
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for somebody's lock on a table."""
+        return self.state in (METADATA_WAIT, LEVEL_WAIT)
 
     def describe(self) -> str:
         """The thread in an error or a report, without its statement."""
@@ -49,28 +56,29 @@ class Thread:
         return f"thread {self.id} ({self.user} from {self.host}, {doing} for {self.seconds:.0f} s)"
 
 
-def threads(ask: Ask, database: Database) -> list[Thread]:
-    """The connections of a database's own user to that database, but the one that asks.
+def threads(ask: Ask, users: t.Iterable[str]) -> list[Thread]:
+    """The connections of some users, whatever schema they use, but for the one that asks.
 
     Args:
         ask: ``query`` of a :class:`Database` or of a session.
-        database: Whose.
+        users: Their names; others than oneself are seen by those only who may.
     """
     rows = ask(
-        "SELECT ID, USER, HOST, COMMAND, TIME_MS, STATE, INFO FROM information_schema.PROCESSLIST"
-        f" WHERE ID <> CONNECTION_ID() AND DB = {text(database.name)} AND USER = {text(database.user)} ORDER BY ID"
+        "SELECT ID, USER, HOST, DB, COMMAND, TIME_MS, STATE, INFO FROM information_schema.PROCESSLIST"
+        f" WHERE ID <> CONNECTION_ID() AND USER IN ({texts(users)}) ORDER BY ID"
     )
     return [
         Thread(
             id=int(number or 0),
             user=user or "",
             host=host or "",
+            schema=schema or "",
             command=command or "",
             seconds=float(milliseconds or 0) / 1000,
             state=state or "",
             info=info or "",
         )
-        for number, user, host, command, milliseconds, state, info in rows
+        for number, user, host, schema, command, milliseconds, state, info in rows
     ]
 
 
@@ -105,13 +113,16 @@ def blockers(database: Database, ours: t.Collection[int]) -> str:
         database: Whose tables.
         ours: Connections of our own.
     """
-    others = [thread for thread in threads(database.query, database) if thread.id not in ours]
+    others = [
+        thread
+        for thread in threads(database.query, [database.user])
+        if thread.id not in ours and thread.schema == database.name
+    ]
     holders = lock_holders(database.query, database.name)
     known = [thread for thread in others if holders and thread.id in holders]
     if known:
         return "held by " + _list(known)
-    waiting = (METADATA_WAIT, LEVEL_WAIT)
-    likely = sorted((thread for thread in others if thread.state not in waiting), key=lambda thread: -thread.seconds)
+    likely = sorted((thread for thread in others if not thread.waits), key=lambda thread: -thread.seconds)
     if not likely:
         return "held by a connection of another user"
     return ("held by " if len(likely) == 1 else "held by one of ") + _list(likely)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import time
 import typing as t
 
@@ -28,6 +29,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables im
     references,
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.verify import Manifest, read_objects, verify
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.watcher import Watcher
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +123,7 @@ def restore(
 
     Returns:
         ``restored``, ``dropped`` (tables), ``way`` (``swapped`` or ``in_place``), ``changed`` (views, sequences, …),
-        ``redefined``, ``left_out`` (see :class:`.Remade`), ``rows``, ``seconds``.
+        ``redefined``, ``left_out`` (see :class:`.Remade`), ``connections_ended``, ``rows``, ``seconds``.
 
     Raises:
         LockstepError: The backup is damaged, or its content can't be loaded: nothing was changed yet if there is an
@@ -134,7 +136,9 @@ def restore(
     digests = verify(folder, manifest, choice.restored, workers=workers)
     wanted = read_objects(folder, manifest)
     task = _Task(database, admin, folder, manifest, choice, digests, wanted, workers, lock_timeout)
-    remade = task.swap() if admin is not None else task.in_place()
+    with Watcher(database, admin) as watch:
+        watch.of_process(os.getpid())
+        remade = task.swap() if admin is not None else task.in_place()
     _confirm(database, manifest, remade)
     return {
         "restored": choice.restored,
@@ -144,6 +148,7 @@ def restore(
         "redefined": remade.redefined,
         "left_out": remade.left_out,
         "rows": sum(manifest["tables"][name]["rows"] or 0 for name in choice.restored),
+        "connections_ended": [thread.describe() for thread in watch.ended],
         "seconds": round(time.monotonic() - began, 3),
     }
 
