@@ -52,7 +52,7 @@ def _names(what: t.Any, without: str = "") -> frozenset[str]:
 
 
 _EXPECTED = _names(Expectation, without="headers")
-_HTTP = _names(Http, without="expect") | _EXPECTED | {"expect_headers"}
+_HTTP = _names(Http, without="expect") | _EXPECTED | {"expect_headers", "authorization"}
 #: The options of each type, beside those of every check.
 OPTIONS: dict[str, frozenset[str]] = {
     **{kind: _names(probe) for kind, probe in _SIMPLE.items()},
@@ -97,8 +97,9 @@ class Check:
         """A check from a user's mapping; None and missing are the same.
 
         Args:
-            data: ``name``, ``type``, the options above, and those of the type's probe; the options of
-                :class:`Expectation` and ``version`` stand beside those of ``http`` and ``performance``.
+            data: ``name``, ``type``, the options above, and those of the type's probe. For ``http`` and
+                ``performance`` those of :class:`Expectation` stand beside them, its ``headers`` as
+                ``expect_headers``; ``authorization`` is the header of that name.
             sql: Runs the queries of type ``sql``.
 
         Raises:
@@ -144,6 +145,9 @@ def _http(options: dict[str, t.Any]) -> Http:
     expected = {key: options.pop(key) for key in _EXPECTED if key in options}
     if "expect_headers" in options:
         expected["headers"] = options.pop("expect_headers")
+    if "authorization" in options:
+        # An option of its own, so that Ansible can hide this header and no other.
+        options["headers"] = {**options.get("headers", {}), "Authorization": options.pop("authorization")}
     if "status" in expected:
         expected["status"] = tuple(str(status) for status in expected["status"])
     return Http(expect=Expectation(**expected), **options)
