@@ -1,0 +1,203 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a database's schema is, how two differ, and whether the old code can live with the new one."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import read
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import listing
+
+Snapshot = dict[str, dict[str, t.Any]]
+
+_PARTS = ("columns", "indexes", "constraints")
+_OTHERS = ("views", "sequences", "triggers", "routines", "events")
+
+
+def snapshot(database: Database) -> Snapshot:
+    """The schema as a structure that can be kept as JSON.
+
+    Left out is what no code can notice: the order of columns and indexes, comments, row formats, counters, estimates.
+
+    Returns:
+        ``tables``: by name ``kind``, ``engine``, ``collation``, ``columns`` (``type``, ``nullable``, ``default``,
+        ``collation``, ``extra``, ``generated``), ``indexes`` (``unique``, ``type``, ``columns``), ``constraints``
+        (foreign keys and checks); ``views``, ``sequences``, ``triggers``, ``routines``, ``events``: definitions by
+        name.
+    """
+    there = listing(database.query, database.name)
+    tables: dict[str, t.Any] = {
+        name: {"kind": table.kind, "engine": table.engine, "columns": {}, "indexes": {}, "constraints": {}}
+        for name, table in there.items()
+        if table.has_rows
+    }
+    for name, collation in _ask(database, "TABLE_NAME, TABLE_COLLATION", "TABLES", "TABLE_SCHEMA"):
+        if name in tables:
+            tables[name]["collation"] = collation
+    _columns(database, tables)
+    _indexes(database, tables)
+    _constraints(database, tables)
+    found: Snapshot = {"tables": tables, **{kind: {} for kind in _OTHERS}}
+    for one in read(database, there):
+        kind = f"{one.kind}s" if f"{one.kind}s" in _OTHERS else "routines"
+        name = one.name if kind != "routines" else f"{one.kind} {one.name}"
+        found[kind][name] = {"statement": one.statement, **({"table": one.table} if one.table else {})}
+    return found
+
+
+def _ask(database: Database, columns: str, table: str, schema: str, rest: str = "") -> list[list[t.Any]]:
+    sql = f"SELECT {columns} FROM information_schema.{table} WHERE {schema} = {text(database.name)} {rest}"
+    return t.cast("list[list[t.Any]]", database.query(sql))
+
+
+def _columns(database: Database, tables: dict[str, t.Any]) -> None:
+    for table, column, kind, nullable, default, collation, extra, generated in _ask(
+        database,
+        "TABLE_NAME, COLUMN_NAME, COLUMN_TYPE, IS_NULLABLE, COLUMN_DEFAULT, COLLATION_NAME, EXTRA,"
+        " GENERATION_EXPRESSION",
+        "COLUMNS",
+        "TABLE_SCHEMA",
+        "ORDER BY TABLE_NAME, ORDINAL_POSITION",
+    ):
+        if table in tables:
+            tables[table]["columns"][column] = {
+                "type": kind,
+                "nullable": nullable == "YES",
+                "default": default,
+                "collation": collation,
+                "extra": extra,
+                "generated": generated,
+            }
+
+
+def _indexes(database: Database, tables: dict[str, t.Any]) -> None:
+    for table, index, non_unique, kind, column, part in _ask(
+        database,
+        "TABLE_NAME, INDEX_NAME, NON_UNIQUE, INDEX_TYPE, COLUMN_NAME, SUB_PART",
+        "STATISTICS",
+        "TABLE_SCHEMA",
+        "ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX",
+    ):
+        if table in tables:
+            entry = tables[table]["indexes"].setdefault(
+                index, {"unique": non_unique == "0", "type": kind, "columns": []}
+            )
+            entry["columns"].append(f"{column}({part})" if part else column)
+
+
+def _constraints(database: Database, tables: dict[str, t.Any]) -> None:
+    for table, name, clause in _ask(
+        database, "TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE", "CHECK_CONSTRAINTS", "CONSTRAINT_SCHEMA"
+    ):
+        if table in tables:
+            tables[table]["constraints"][f"check {name}"] = {"check": clause}
+    for table, name, schema, other, column, theirs, on_update, on_delete in _ask(
+        database,
+        "k.TABLE_NAME, k.CONSTRAINT_NAME, k.REFERENCED_TABLE_SCHEMA, k.REFERENCED_TABLE_NAME, k.COLUMN_NAME,"
+        " k.REFERENCED_COLUMN_NAME, r.UPDATE_RULE, r.DELETE_RULE",
+        "KEY_COLUMN_USAGE k JOIN information_schema.REFERENTIAL_CONSTRAINTS r USING"
+        " (CONSTRAINT_SCHEMA, CONSTRAINT_NAME, TABLE_NAME)",
+        "k.CONSTRAINT_SCHEMA",
+        "ORDER BY k.TABLE_NAME, k.CONSTRAINT_NAME, k.ORDINAL_POSITION",
+    ):
+        if table in tables:
+            refers = other if schema == database.name else f"{schema}.{other}"
+            entry = tables[table]["constraints"].setdefault(
+                f"foreign key {name}",
+                {"refers_to": refers, "columns": [], "on_update": on_update, "on_delete": on_delete},
+            )
+            entry["columns"].append([column, theirs])
+
+
+def difference(before: Snapshot, after: Snapshot) -> dict[str, t.Any]:
+    """What is new, gone and changed, from one snapshot to another.
+
+    Returns:
+        For ``tables``, ``views``, … the keys ``added`` (definitions by name), ``removed`` (names), ``changed``; what is
+        empty is left out, so that equal snapshots give ``{}``. A changed table has ``columns``, ``indexes`` and
+        ``constraints`` of the same shape, and ``before``/``after`` for its other properties; anything else that is
+        changed has ``before`` and ``after``.
+    """
+    found = {"tables": _compare(before["tables"], after["tables"], _compare_tables)}
+    for kind in _OTHERS:
+        found[kind] = _compare(before.get(kind, {}), after.get(kind, {}), _before_after)
+    return {kind: entry for kind, entry in found.items() if entry}
+
+
+def _compare(
+    before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any], changed: t.Callable[[t.Any, t.Any], dict[str, t.Any]]
+) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = {
+        "added": {name: after[name] for name in after if name not in before},
+        "removed": [name for name in before if name not in after],
+        "changed": {
+            name: changed(before[name], after[name]) for name in before if name in after and before[name] != after[name]
+        },
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _before_after(before: t.Any, after: t.Any) -> dict[str, t.Any]:
+    return {"before": before, "after": after}
+
+
+def _compare_tables(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    found = {part: _compare(before[part], after[part], _before_after) for part in _PARTS}
+    found = {part: entry for part, entry in found.items() if entry}
+    rest = {key for key in {*before, *after} - set(_PARTS) if before.get(key) != after.get(key)}
+    if rest:
+        found["before"] = {key: before.get(key) for key in sorted(rest)}
+        found["after"] = {key: after.get(key) for key in sorted(rest)}
+    return found
+
+
+def is_additive(found: t.Mapping[str, t.Any]) -> bool:
+    """Whether code that knew the schema before works on the one after as it did before.
+
+    Additions are: new tables, views, sequences, routines; new columns that may be NULL, have a default or are computed;
+    new indexes that aren't unique. Everything else is not, on purpose also what often does no harm:
+
+    * a type that became wider: the old code may read values it can't hold, and a fingerprint over a column is of its
+      type, too;
+    * a column that may be NULL now, a changed default, collation or engine: the old code may rely on it;
+    * a unique index, a check, a foreign key on or to a table that was there: they refuse what the old code writes;
+    * a trigger on a table that was there, and an event: they act by themselves.
+
+    Args:
+        found: From :func:`difference`.
+    """
+    tables = found.get("tables", {})
+    new = tables.get("added", {})
+    parts = [found.get(kind, {}) for kind in _OTHERS]
+    if any(part.get("removed") or part.get("changed") for part in [{**tables, "changed": {}}, *parts]):
+        return False
+    if found.get("events") or any(one["table"] not in new for one in _added(found, "triggers")):
+        return False
+    keys = [one for table in new.values() for name, one in table["constraints"].items() if "refers_to" in one]
+    if any(key["refers_to"] not in new for key in keys):
+        return False
+    return all(_only_adds(table) for table in tables.get("changed", {}).values())
+
+
+def _added(found: t.Mapping[str, t.Any], kind: str) -> list[dict[str, t.Any]]:
+    return list(found.get(kind, {}).get("added", {}).values())
+
+
+def _only_adds(table: t.Mapping[str, t.Any]) -> bool:
+    if set(table) - {"columns", "indexes"}:
+        return False
+    if any(set(part) - {"added"} for part in table.values()):
+        return False
+    columns = table.get("columns", {}).get("added", {}).values()
+    indexes = table.get("indexes", {}).get("added", {}).values()
+    return all(_may_be_left_out(column) for column in columns) and not any(index["unique"] for index in indexes)
+
+
+def _may_be_left_out(column: t.Mapping[str, t.Any]) -> bool:
+    """Whether a row can be written without naming the column."""
+    return bool(column["nullable"] or column["default"] is not None or column["generated"])
