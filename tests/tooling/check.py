@@ -44,6 +44,11 @@ def tool(name: str, program: str, *arguments: str) -> Step:
     return Step(name, (str(BIN / program), *arguments))
 
 
+def target(name: str, obstacle: t.Callable[[], str | None] = lambda: None) -> Step:
+    """A step that is a target of the Makefile, without the arguments that `make test` itself was given."""
+    return Step(name, ("make", "--no-print-directory", name, "ARGS="), obstacle)
+
+
 def no_engine() -> str | None:
     """Why the tests with containers can't run here; None when they can."""
     try:
@@ -63,18 +68,18 @@ LINT = (
     tool("ruff format", "ruff", "format", "--check"),
     tool("mypy", "mypy", "--package", "ansible_collections.lockstep.deploy.plugins"),
     tool("yamllint", "yamllint", "--strict", "."),
-    tool("ansible-lint", "ansible-lint", "--config-file", ".config/ansible-lint.yml"),
+    tool("ansible-lint", "ansible-lint", "--nocolor", "--config-file", ".config/ansible-lint.yml"),
     Step("ansible-test sanity", ("tests/tooling/sanity.sh",)),
     tool("antsibull-docs", "antsibull-docs", "lint-collection-docs", "--plugin-docs", "."),
     tool("antsibull-changelog", "antsibull-changelog", "lint"),
 )
 
 TEST = (
-    Step("lint", ("make", "--no-print-directory", "lint")),
-    Step("unit", ("make", "--no-print-directory", "unit"), no_tests_in("tests/unit")),
-    Step("contract", ("make", "--no-print-directory", "contract"), no_tests_in("tests/contract")),
-    Step("integration", ("make", "--no-print-directory", "integration"), no_tests_in("tests/integration")),
-    Step("molecule", ("make", "--no-print-directory", "molecule"), no_engine),
+    target("lint"),
+    target("unit", no_tests_in("tests/unit")),
+    target("contract", no_tests_in("tests/contract")),
+    target("integration", no_tests_in("tests/integration")),
+    target("molecule", no_engine),
 )
 
 
