@@ -1,0 +1,90 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Extra variables, as the command line, AWX and runners give them."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import options
+
+
+def test_an_empty_text_counts_as_absent() -> None:
+    names = (
+        "deployment_config",
+        "target_sites",
+        "deployment_strategy",
+        "strategy",
+        "only",
+        "only_closure",
+        *options.defaults(),
+    )
+    assert options.read(dict.fromkeys(names, "")) == options.read({})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "taken"),
+    [
+        ("batch_size", "3", 3),
+        ("batch_size", 3, 3),
+        ("wait_time", "1.5", 1.5),
+        ("rollback_on_failure", "No", False),
+        ("rollback_on_failure", "true", True),
+        ("run_tests", "yes", True),
+        ("run_tests", "pytest -q", ["pytest -q"]),
+        ("run_tests", ["a", ["b", "c"]], ["a", ["b", "c"]]),
+        ("thaw", "together", "together"),
+        ("health_check_timeout", "60", 60),
+    ],
+)
+def test_texts_become_the_type_an_option_has(name: str, given: t.Any, taken: t.Any) -> None:
+    found = options.read({name: given})
+    assert found.problems == []
+    assert found.options == {name: taken}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "expected"),
+    [
+        ("batch_size", "two", 'extra variables: batch_size: found "two"; expected a whole number'),
+        ("batch_size", "0", "extra variables: batch_size: found 0; expected at least 1"),
+        ("thaw", "never", 'extra variables: thaw: found "never"; expected one of unit, together'),
+        ("force", "maybe", 'extra variables: force: found "maybe"; expected true or false'),
+        ("strategy", "quick", 'extra variables: strategy: found "quick"; expected one of rolling'),
+        ("deployment_strategy", "blue-green", 'found "blue-green", which is not available in this version'),
+        ("only", {"a": 1}, "extra variables: only: expected a list of names"),
+        ("only_closure", "perhaps", "extra variables: only_closure: found 'perhaps'; expected true or false"),
+        ("deployment_config", "{x", "extra variables: deployment_config: is not valid JSON"),
+        ("deployment_config", 3, "extra variables: deployment_config: expected a path or a mapping"),
+    ],
+)
+def test_what_can_not_be_understood_is_told(name: str, given: t.Any, expected: str) -> None:
+    found = options.read({name: given})
+    [problem] = found.problems
+    assert expected in str(problem)
+
+
+def test_the_sources_own_name_of_the_strategy_wins() -> None:
+    assert options.read({"strategy": "rolling", "deployment_strategy": "all_at_once"}).strategy == "all-at-once"
+
+
+def test_a_deployment_given_as_json_text_is_a_mapping() -> None:
+    assert options.read({"deployment_config": '{"apps": []}'}).deployment == {"apps": []}
+
+
+def test_the_environment_gives_defaults_that_extra_variables_override() -> None:
+    environ = {"LOCKSTEP_BENCH_PATH": "/a", "LOCKSTEP_SERVER": "web1"}
+    found = options.read({"lockstep_bench_path": "/b"}, environ)
+    assert (found.bench_path, found.server, found.bench_user) == ("/b", "web1", None)
+
+
+def test_the_defaults_are_those_of_the_source_document() -> None:
+    found = options.defaults()
+    assert (found["batch_size"], found["wait_time"]) == (1, 30)
+    assert found["rollback_on_failure"] is True
+    assert found["backup_before_deployment"] is True
+    assert found["timeout"] == 900
