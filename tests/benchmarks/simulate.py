@@ -106,15 +106,15 @@ def lower_bound(units: t.Sequence[Unit], window: int) -> float:
     return max(longest, work / window) if window else longest
 
 
-def layered(seed: int, *, count: int = 60, levels: int = 5, fastest: float = 1.0, slowest: float = 10.0) -> list[Unit]:
+def layered(seed: int, *, count: int = 60, levels: int = 5, spread: float = 1.0) -> list[Unit]:
     """A deployment of several levels, each unit depending on one to three units of the level before.
 
     Args:
         seed: Makes the same deployment again.
         count: How many units.
         levels: How many levels they are spread over.
-        fastest: The least seconds a unit takes.
-        slowest: The most seconds a unit takes.
+        spread: How unequal the units are: the standard deviation of the logarithm of their seconds, whose median is
+            one second. With 1.0 many units are small and a few are large, as sites are.
 
     Returns:
         The units, level by level.
@@ -126,16 +126,19 @@ def layered(seed: int, *, count: int = 60, levels: int = 5, fastest: float = 1.0
         level = position // per_level
         before = [unit.name for unit in units[(level - 1) * per_level : level * per_level]] if level else []
         needed = chance.sample(before, min(len(before), chance.randint(1, 3)))
-        units.append(Unit(f"unit{position}", tuple(needed), seconds=chance.uniform(fastest, slowest)))
+        units.append(Unit(f"unit{position}", tuple(needed), seconds=chance.lognormvariate(0, spread)))
     return units
 
 
 def measure() -> dict[str, float]:
-    """How far above the lower bound the admission stays: 60 units in 5 levels, window 5, 100 seeds."""
+    """How far above the lower bound the admission stays: 60 units in 5 levels, window 5, 100 seeds.
+
+    The units of the first are about equal, which are the hardest to share out evenly, those of the last very unequal.
+    """
     window = 5
     ratios = []
     for seed in range(100):
-        units = layered(seed)
+        units = layered(seed, spread=0.2 + seed / 100)
         ratios.append(simulate(units, window=window).makespan / lower_bound(units, window))
     return {
         "makespan_ratio_median": statistics.median(ratios),
