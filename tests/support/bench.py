@@ -39,6 +39,8 @@ class Bench:
         self.services = services
         self.flavour = flavour or standin(services.scratch)
         self.sites = tuple(sites)
+        self.made_with: dict[str, t.Any] = {}
+        """The configuration ``bench init`` wrote, before ports of this machine's own replaced it."""
 
     @property
     def name(self) -> str:
@@ -194,7 +196,8 @@ def make_bench(
     scratch.mkdir(parents=True, exist_ok=True)
     wanted = dict(apps or APPS)
     bench = Bench(scratch / name, services, flavour)
-    bench.flavour.give(scratch)
+    if not any(scratch.iterdir()):
+        bench.flavour.give(scratch)
     init_bench(bench, wanted.pop("frappe"))
     for app, tag in wanted.items():
         bench.run("get-app", "--skip-assets", "--branch", tag, str(bench.repositories[app]))
@@ -219,6 +222,7 @@ def init_bench(bench: Bench, frappe: str) -> None:
     if bench.flavour.python:
         options += ["--python", bench.flavour.python]
     bench.run("init", *options, str(bench.path), cwd=bench.path.parent)
+    bench.made_with = bench.config
     cache, queue = free_port(), free_port()
     # bench would take the same ports for every bench that has no sibling
     settings: dict[str, t.Any] = {

@@ -79,10 +79,12 @@ class Flavour(t.NamedTuple):
         return {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": groups}
 
     def give(self, folder: pathlib.Path) -> None:
-        """Make a folder the user's."""
+        """Make a folder and all in it the user's: git refuses repositories of someone else."""
         account = pwd.getpwnam(self.user)
-        if account.pw_uid != os.geteuid():
-            os.chown(folder, account.pw_uid, account.pw_gid)
+        if account.pw_uid == os.geteuid():
+            return
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
 
 
 def standin(scratch: pathlib.Path, user: str | None = None) -> Flavour:
@@ -97,7 +99,9 @@ def standin(scratch: pathlib.Path, user: str | None = None) -> Flavour:
     allow_root = owner == "root"  # a real bench never runs as root; where tests do, there is nobody else to be
     command.write_text(_WRAPPER.format(python=sys.executable, repository=str(_REPOSITORY), allow_root=allow_root))
     command.chmod(0o755)
-    return Flavour(False, command, owner, make_repositories(scratch / "git"))
+    flavour = Flavour(False, command, owner, make_repositories(scratch / "git"))
+    flavour.give(scratch / "git")
+    return flavour
 
 
 def chosen(scratch: pathlib.Path) -> Flavour:
@@ -114,7 +118,7 @@ def chosen(scratch: pathlib.Path) -> Flavour:
     source = pathlib.Path(os.environ.get("LOCKSTEP_BENCH_FRAPPE") or bench / "apps" / "frappe")
     ref = os.environ.get("LOCKSTEP_BENCH_FRAPPE_REF") or _tag(bench / "apps" / "frappe")
     command = pathlib.Path(os.environ.get("LOCKSTEP_BENCH_COMMAND") or "/usr/local/bin/bench")
-    return Flavour(
+    flavour = Flavour(
         real=True,
         command=command,
         user=bench.owner(),
@@ -122,6 +126,8 @@ def chosen(scratch: pathlib.Path) -> Flavour:
         frappe=ref,
         python=os.environ.get("LOCKSTEP_BENCH_PYTHON"),
     )
+    flavour.give(scratch / "git")
+    return flavour
 
 
 def _tag(source: pathlib.Path) -> str:

@@ -280,9 +280,11 @@ files = {self.conf_d}/*.conf
         """Run a supervisorctl command and return what it says.
 
         Raises:
-            subprocess.CalledProcessError: It failed and ``check`` is set.
+            NotReady: It failed and ``check`` is set.
         """
-        done = subprocess.run([*self.control(), *arguments], capture_output=True, text=True, check=check)
+        done = subprocess.run([*self.control(), *arguments], capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise NotReady(f"supervisorctl {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
     def ready(self) -> bool:

@@ -78,21 +78,29 @@ def make_repositories(folder: pathlib.Path) -> dict[str, pathlib.Path]:
     Returns:
         The path of each app's repository, which is also what to clone from.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    return {app: _make(folder / app, app, releases) for app, releases in RELEASES.items()}
+    return {app: make_repository(folder / app, releases, TEMPLATES / app) for app, releases in RELEASES.items()}
 
 
-def _make(target: pathlib.Path, app: str, releases: t.Sequence[Release]) -> pathlib.Path:
+def make_repository(target: pathlib.Path, releases: t.Sequence[Release], templates: pathlib.Path) -> pathlib.Path:
+    """Make one repository, unless it is there.
+
+    Args:
+        target: Where; its last part is the app's name.
+        releases: What it has; a parent before its children.
+        templates: Folder of the layers.
+    """
     if (target / ".git").exists():
         return target
+    app = target.name
+    target.parent.mkdir(parents=True, exist_ok=True)
     first = releases[0].branches or releases[1].branches
     _git(target.parent, "init", "--quiet", f"--initial-branch={first[0]}", str(target))
-    _git(target, "fast-import", "--quiet", stdin=_stream(app, releases))
+    _git(target, "fast-import", "--quiet", stdin=_stream(app, releases, templates))
     _git(target, "reset", "--quiet", "--hard")
     return target
 
 
-def _stream(app: str, releases: t.Sequence[Release]) -> bytes:
+def _stream(app: str, releases: t.Sequence[Release], templates: pathlib.Path) -> bytes:
     lines = []
     for mark, release in enumerate(releases, start=1):
         date = _FIRST_DATE + mark * _DAY
@@ -105,7 +113,7 @@ def _stream(app: str, releases: t.Sequence[Release]) -> bytes:
         if release.parent:
             lines.append(f"from refs/tags/{release.parent}".encode())
         lines.append(b"deleteall")
-        for path, content in sorted(files_of(app, release).items()):
+        for path, content in sorted(files_of(app, release, templates).items()):
             lines += [f"M 100644 inline {path}".encode(), _data(content)]
         for branch in release.branches:
             lines += [f"reset refs/heads/{branch}".encode(), f"from :{mark}".encode(), b""]
@@ -116,11 +124,11 @@ def _data(content: bytes) -> bytes:
     return b"data %d\n%s" % (len(content), content)
 
 
-def files_of(app: str, release: Release) -> dict[str, bytes]:
+def files_of(app: str, release: Release, templates: pathlib.Path) -> dict[str, bytes]:
     """The files of a release; its version is written where the templates have a placeholder."""
     found: dict[str, bytes] = {}
     for layer in release.layers:
-        base = TEMPLATES / app / layer
+        base = templates / layer
         if not base.is_dir():
             raise FileNotFoundError(base)
         for path in base.rglob("*"):

@@ -47,6 +47,22 @@ def count() -> int:
     return int(frappe.db.sql("SELECT COUNT(*) FROM `tabCustom Write`")[0][0])
 
 
+@frappe.whitelist(allow_guest=True, methods=["POST"])
+def annotate(number: str) -> dict[str, str | int]:
+    """The same into a table that the next version's migration changes."""
+    row = {"doctype": "Custom Note", "title": f"number {int(number)}", "amount": "1"}
+    frappe.get_doc(row).insert(ignore_permissions=True)
+    frappe.db.commit()
+    return {"number": int(number), "version": __version__}
+
+
+@frappe.whitelist(allow_guest=True, methods=["GET"])
+def annotations() -> list[int]:
+    """The numbers that were written that way."""
+    rows = frappe.db.sql("SELECT title FROM `tabCustom Note` WHERE title LIKE 'number %%'")
+    return sorted(int(row[0].split()[1]) for row in rows)
+
+
 @frappe.whitelist(allow_guest=True, methods=["GET"])
 def slow(seconds: str = "5") -> str:
     """A request in flight."""

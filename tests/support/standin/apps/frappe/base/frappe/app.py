@@ -104,6 +104,7 @@ def _open_site(request: Request) -> None:
         frappe.local.db.begin(read_only=True)
     frappe.local.form_dict = frappe._dict(request.form)
     authenticate(request.cookies, request.authorization)
+    frappe.get_system_settings("time_zone")  # every request reads settings: without tables none succeeds
 
 
 def _route(request: Request) -> Response:

@@ -29,14 +29,16 @@ _NICENESS = 10
 
 def _allow_site_ids() -> None:
     """Let ids be ``<site>::<id>``, as under RQ 1. RQ 2 allows no dots and colons in them and splits at those."""
+    execution = re.compile(r":([0-9a-f]{32})$")
 
-    def last_part_off(key: str) -> tuple[str, str]:
-        job_id, _, execution = key.rpartition(":")
-        return job_id, execution
+    def split(key: str) -> tuple[str, str]:
+        found = execution.search(key)
+        return (key[: found.start()], found.group(1)) if found else (key, "")
 
     rq.job.JOB_ID_PATTERN = re.compile(r".+")
+    rq.job.parse_job_id = lambda key: split(key)[0]
     for module in (rq.utils, rq.executions, rq.registry):
-        module.parse_composite_key = last_part_off
+        module.parse_composite_key = split
 
 
 _allow_site_ids()

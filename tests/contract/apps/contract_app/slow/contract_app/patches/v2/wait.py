@@ -1,0 +1,16 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import time
+
+import frappe
+
+
+def execute() -> None:
+    """Takes a while."""
+    frappe.db.sql("UPDATE `tabContract Note` SET parts = 'slow'")
+    frappe.db.commit()
+    time.sleep(60)

@@ -1,0 +1,13 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import frappe
+
+
+def execute() -> None:
+    """Fills the new column, and the terms."""
+    frappe.db.sql("UPDATE `tabContract Note` SET state = 'migrated'")
+    frappe.db.sql("UPDATE `tabContract Terms of Use` SET title = 'new terms'")
