@@ -10,11 +10,13 @@ or a variable that a ``map`` makes of it where a site has further domains.
 
 from __future__ import annotations
 
+import os
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import claims, model
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.config import FILE
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.parse import Configuration, Directive
 
 # Said by our file too, or of no consequence there.
@@ -251,6 +253,8 @@ def _redirects(server: Directive) -> bool:
 
 
 def _lost(server: Directive) -> t.Iterator[str]:
+    if os.path.basename(server.file) == FILE:
+        return
     for item in server.block or ():
         if item.name == "location":
             lost = item.args not in _LOCATIONS and not _error_page(server, item)

@@ -80,14 +80,7 @@ class Nginx:
         Raises:
             LockstepError: nginx does not take it; ``detail`` holds its words.
         """
-        done = process.run([*self._command, "-t"], timeout=_COMMAND_TIMEOUT, check=False)
-        words = [line.partition("nginx: ")[2] or line for line in done.stderr.splitlines() if line.strip()]
-        if done.rc != 0:
-            errors = [line for line in words if "[emerg]" in line] or words
-            raise LockstepError(
-                f"nginx does not take its configuration: {errors[0] if errors else done.rc}", detail=words
-            )
-        return tuple(line for line in words if "[warn]" in line)
+        return self._read_by_nginx("-t")[0]
 
     def configuration(self) -> Configuration:
         """What nginx would read now.
@@ -95,15 +88,23 @@ class Nginx:
         Raises:
             LockstepError: nginx does not take it.
         """
-        done = process.run([*self._command, "-T"], timeout=_COMMAND_TIMEOUT, check=False)
+        return Configuration(self._read_by_nginx("-T")[1])
+
+    def _read_by_nginx(self, option: str) -> tuple[tuple[str, ...], str]:
+        """nginx's warnings, and what it printed."""
+        done = process.run([*self._command, option], timeout=_COMMAND_TIMEOUT, check=False)
+        words = [line.partition("nginx: ")[2] or line for line in done.stderr.splitlines() if line.strip()]
         if done.rc != 0:
-            self.test()
-            raise LockstepError(f"nginx -T failed with return code {done.rc}")
-        return Configuration(done.stdout)
+            first = next((line for line in words if "[emerg]" in line), words[0] if words else f"return code {done.rc}")
+            raise LockstepError(f"nginx does not take its configuration: {first}", detail=words)
+        return tuple(line for line in words if "[warn]" in line), done.stdout
 
     def master(self) -> Master:
         """The running server that belongs to this configuration."""
-        return Master.of(self.configuration(), self._binary, self._prefix)
+        return self._master(self.configuration())
+
+    def _master(self, configuration: Configuration) -> Master:
+        return Master.of(configuration, self._binary, self._prefix)
 
     def serving(self) -> str | None:
         """The generation the running server says it serves; None when it doesn't know of any."""
@@ -141,8 +142,8 @@ class Nginx:
             reloaded = False
             try:
                 self._write(files)
-                warnings = self._accepted(files)
-                master = self.master()
+                warnings, configuration = self._accepted(files)
+                master = self._master(configuration)
                 reloaded = master.pid() is not None
                 self._take_over(master, generation, timeout)
                 ask.fronts(self._parsed(files), generation)
@@ -227,17 +228,18 @@ class Nginx:
     def _parsed(self, files: Files) -> list[t.Any]:
         return [item for name, text in files.items() for item in parse(text or "", self._path(name))]
 
-    def _accepted(self, files: Files) -> tuple[str, ...]:
-        warnings = self.test()
-        ours = [self._path(name) for name in files]
-        taken = shadowed(self.configuration(), ours)
+    def _accepted(self, files: Files) -> tuple[tuple[str, ...], Configuration]:
+        warnings, dump = self._read_by_nginx("-T")
+        configuration = Configuration(dump)
+        taken = shadowed(configuration, [self._path(name) for name in files])
         if taken:
             raise LockstepError(
                 f"another server in nginx's configuration has names of ours: {'; '.join(taken)}",
                 detail=[*taken, *warnings],
                 hint="remove the name there, or let that file be read later",
             )
-        return tuple(line for line in warnings if "conflicting server name" not in line)
+        # The same name in a later file is what adoption leaves behind on purpose.
+        return tuple(line for line in warnings if "conflicting server name" not in line), configuration
 
     def _take_over(self, master: Master, generation: str | None, timeout: float) -> None:
         """Reload, and wait until the new configuration is the only one that takes requests."""
@@ -276,7 +278,6 @@ class Nginx:
 
     def _restore(self, before: Files, generation: str | None, reloaded: bool, timeout: float) -> None:
         self._write(before)
-        self.test()
         master = self.master()
         if reloaded and master.pid() is not None:
             self._take_over(master, generation, timeout)

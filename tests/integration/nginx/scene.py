@@ -111,13 +111,16 @@ class Scene:
         self.conf.write_text(
             f"{user} worker_processes 2; pid {folder}/nginx.pid; error_log {self.error_log};\n"
             "events { worker_connections 1024; }\n"
-            f"http {{ default_type text/plain; access_log {folder}/access.log; {temporary}\n"
+            # A cache of open files would hide switches, so it is on here, and must be off where it matters.
+            "http { open_file_cache max=1000 inactive=1h; open_file_cache_valid 1h; open_file_cache_errors on;\n"
+            f"    default_type text/plain; access_log {folder}/access.log; {temporary}\n"
             f"    include {self.conf_dir}/*.conf;\n}}\n"
         )
         assert BINARY is not None
         self.argv = [BINARY, "-c", str(self.conf), "-e", str(self.error_log)]
         self._process: subprocess.Popen[bytes] | None = None
         self._releases: list[Release] = []
+        self._also: list[subprocess.Popen[bytes]] = []
         self.nginx = Nginx(
             binary=BINARY,
             conf=str(self.conf),
@@ -143,9 +146,16 @@ class Scene:
     def stop(self) -> None:
         for release in self._releases:
             release.stop()
+        for process in self._also:
+            process.terminate()
+            process.wait(_PATIENCE)
         if self._process is not None:
             self._process.terminate()
             self._process.wait(_PATIENCE)
+
+    def also(self, process: subprocess.Popen[bytes]) -> None:
+        """End a program of the test's own with the scene."""
+        self._also.append(process)
 
     def release(self, name: str) -> Release:
         self._releases.append(Release(self, name))
@@ -175,6 +185,13 @@ class Scene:
         scheme = options.pop("scheme", "http")
         where = f"127.0.0.1:{port or self.port}"
         return http.request(f"{scheme}://{host}{path}", connect=where, verify=False, **options)
+
+    def status(self, path: str, **options: t.Any) -> int | None:
+        """The status of an answer; None where there is none."""
+        try:
+            return self.get(path, **options).status
+        except http.NoAnswer:
+            return None
 
 
 class Visitors:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import subprocess
 import threading
@@ -224,18 +223,7 @@ def test_nobody_but_this_server_is_told_the_generation(scene: Scene, blue: Relea
         + f'server {{ listen 127.0.0.1:{scene.tls_port}; return 200 "$probe_local"; }}'
     )
     subprocess.run([*scene.argv, "-s", "reload"], check=True)
-    wait_until(lambda: _status(scene, "/?pair=x") == 200, "the probe answers")
+    wait_until(lambda: scene.status("/?pair=x", port=scene.tls_port) == 200, "the probe answers")
     for expected, pairs in (("1", local), ("0", foreign)):
         for pair in pairs:
             assert scene.get(f"/?pair={pair}", port=scene.tls_port).text == expected, pair
-
-
-def _status(scene: Scene, path: str) -> int | None:
-    try:
-        return scene.get(path, port=scene.tls_port).status
-    except http.NoAnswer:
-        return None
-
-
-def test_nginx_runs_under_the_rights_the_folders_are_made_for(scene: Scene, blue: Release) -> None:
-    assert os.stat(scene.traffic("site1.local").folder).st_mode & 0o005 == 0o005

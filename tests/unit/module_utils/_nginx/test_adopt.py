@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import Front, Listen
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt, config
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import Front, Listen, Site, Traffic
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.parse import Configuration
 
 BENCH = "/etc/nginx/conf.d/frappe-bench.conf"
@@ -220,6 +220,16 @@ def test_a_size_for_all_servers_counts_where_a_server_says_nothing() -> None:
 def test_an_address_that_can_not_be_carried_over_is_named_with_its_place() -> None:
     with pytest.raises(LockstepError, match=f"{BENCH}:1: 'lo_cal:80' can't be used"):
         served(frappe("listen lo_cal:80; server_name site1.local;")).find("site1.local")
+
+
+def test_a_site_that_is_in_our_file_already_is_found_there_and_loses_nothing() -> None:
+    site = Site("site1.local", "/t", "/d", (Front(("site1.local", "www.site1.local"), PLAIN),))
+    main = f"# configuration file /n/nginx.conf:\nhttp {{ include {config.FILE}; }}\n"
+    ours = f"# configuration file /n/{config.FILE}:\n{config.render(Traffic((site,))).text}"
+    found = must(adopt.find(Configuration(main + ours), "site1.local", ["www.site1.local"]))
+    assert (found.fronts, found.access_logs) == (site.fronts, ())
+    assert found.body_size == "50m"
+    assert [one for one in found.lost if "access_log" not in one] == []
 
 
 def test_unknown_hosts_are_reported_where_no_server_is_marked_for_them() -> None:

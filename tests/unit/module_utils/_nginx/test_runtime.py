@@ -15,6 +15,7 @@ import subprocess
 
 import pytest
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import process
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import live, runtime
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.runtime import Runtime
@@ -134,3 +135,21 @@ def test_a_name_that_means_something_to_systemd_is_refused(
 ) -> None:
     with pytest.raises(LockstepError, match="can't be used"):
         release(tmp_path, name).prepare(str(boot))
+
+
+def test_systemd_clears_the_sockets_of_a_killed_nginx_before_it_starts_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+    booted = ["/run/systemd/system"]
+    isdir = os.path.isdir
+    monkeypatch.setattr(os.path, "isdir", lambda path: isdir(path) or path in booted)
+    monkeypatch.setattr(process, "run", lambda argv, **_options: asked.append(argv))
+    path = tmp_path / "nginx.service.d" / "lockstep.conf"
+    assert runtime.install_drop_in(str(path), root="/run/100%")
+    assert "\nExecStartPre=-/usr/bin/find /run/100%%/nginx -type s -delete\n" in path.read_text()
+    assert asked == [["systemctl", "daemon-reload"]]
+    assert not runtime.install_drop_in(str(path), root="/run/100%")
+    booted.clear()
+    path.unlink()
+    assert runtime.install_drop_in(str(path), root="/run/100%") is isdir("/run/systemd/system")
