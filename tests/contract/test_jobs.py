@@ -19,7 +19,7 @@ def _slug(subject: Subject) -> str:
 def test_ids_begin_with_the_site_and_queues_with_the_benchs_path(changing: Subject) -> None:
     with changing.without("workers:*"):
         job = str(changing.ask(f"{START}?seconds=0&number=1&queue=long").message)
-        assert job.startswith(f"{SITE}::")
+        assert job.startswith(SITE + "::")
         queue = changing.queue()
         assert queue.lrange(f"rq:queue:{_slug(changing)}:long", 0, -1) == [job]
         assert f"rq:queue:{_slug(changing)}:long" in queue.smembers("rq:queues")
@@ -30,7 +30,7 @@ def test_ids_begin_with_the_site_and_queues_with_the_benchs_path(changing: Subje
 def test_a_running_job_is_named_by_its_worker_and_in_no_queue(changing: Subject) -> None:
     job = changing.await_running(2, seconds=3)
     queue = changing.queue()
-    worker = next(one for one in queue.smembers("rq:workers") if queue.hget(one, "current_job") == job)
+    worker = next(str(one) for one in queue.smembers("rq:workers") if queue.hget(one, "current_job") == job)
     assert worker.startswith("rq:worker:")
     assert queue.hget(worker, "state") == "busy"
     assert queue.hget(f"rq:job:{job}", "status") == "started"

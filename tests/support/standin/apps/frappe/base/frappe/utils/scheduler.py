@@ -70,12 +70,11 @@ def _enqueue(job: t.Any) -> None:
     name = f"scheduled_job::{job.method}"
     if create_job_id(name) in get_queue(queue).get_job_ids():
         return
-    frappe.enqueue(
-        "frappe.utils.scheduler.run_scheduled_job", queue=queue, job_id=name, job_type=job.name, method=job.method
-    )
+    run = "frappe.utils.scheduler.run_scheduled_job"
+    frappe.enqueue(run, queue=queue, job_id=name, job_name=job.method, job_type=job.name)
 
 
-def run_scheduled_job(job_type: str, method: str | None = None) -> None:
+def run_scheduled_job(job_type: str) -> None:
     """What the worker does: the job's function, and when it ran."""
     db = frappe.local.db
     db.sql("UPDATE `tabScheduled Job Type` SET last_execution = %s WHERE name = %s", (now_datetime(), job_type))
