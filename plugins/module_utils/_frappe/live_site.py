@@ -1,0 +1,109 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A site as one release serves it, or as its bench does that was not adopted yet; and how to reach it."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.fronts import Fronts
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import Site
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.site import Transport
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB
+
+_EVERYWHERE = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+
+
+class LiveSite:
+    """A site on a release.
+
+    Args:
+        context: The bench.
+        name: The site's name.
+        release: The release; None for a bench that was not adopted, or not with this site.
+    """
+
+    def __init__(self, context: BenchContext, name: str, release: Release | None) -> None:
+        self.context = context
+        self.name = name
+        self.release = release
+        self.bench: Bench = context.bench(release) if release else context.adopted
+        placement = Placement(context.layout, name, context.user)
+        folder = placement.data if placement.is_adopted() else os.path.join(self.bench.sites_folder, name)
+        self.site = Site(name, folder, context.user)
+        self.traffic = context.traffic(name)
+
+    @classmethod
+    def find(cls, context: BenchContext, name: str) -> LiveSite:
+        """The site where it gets its traffic now.
+
+        Raises:
+            LockstepError: There is no such site, or its traffic goes nowhere known.
+        """
+        adopted = context.record.exists() and name in context.record.sites()
+        found = cls(context, name, context.live_release(name) if adopted else None)
+        if not os.path.isdir(found.site.folder):
+            raise LockstepError(
+                f"no such site in {found.bench.path}: {name}", hint="create it with bench new-site, or correct the name"
+            )
+        return found
+
+    def database(self) -> Database:
+        """Its database as its own user."""
+        return self.site.database(self.bench, self.context.options["database"])
+
+    def direct(self) -> Transport:
+        """The release itself, without nginx: its own socket, or the port of a bench that was not adopted.
+
+        Raises:
+            LockstepError: The bench names no port.
+        """
+        if self.release is not None:
+            return Transport(self.name, f"unix:{self.context.runtime(self.release).socket(WEB)}")
+        port = self.bench.common_config().get("webserver_port")
+        if not port:
+            raise LockstepError(f"{self.bench.path} names no webserver_port in common_site_config.json")
+        return Transport(self.name, f"127.0.0.1:{port}")
+
+    def outside(self) -> Transport:
+        """nginx, as visitors reach it; what nginx reaches where the site shows its maintenance page.
+
+        Raises:
+            LockstepError: nginx serves no such site.
+        """
+        if self.traffic.closed:
+            return Transport(self.name, f"unix:{os.path.join(self.traffic.live, WEB)}")
+        fronts = self._fronts()
+        front = next((front for front in fronts if not front["redirect"]), fronts[0])
+        address, options = front["listens"][0]
+        host, _colon, port = address.rpartition(":")
+        names = [name for name in front["names"] if not name.startswith("*")]
+        name = self.name if self.name in names else (names or [self.name])[0]
+        return Transport(name, f"{_EVERYWHERE.get(host, host)}:{port}", tls="ssl" in options, verify=False)
+
+    def _fronts(self) -> list[dict[str, t.Any]]:
+        """The servers of nginx that lead to the site: as recorded, else as nginx has them."""
+        known = self.context.record.sites() if self.context.record.exists() else {}
+        if self.name in known:
+            return list(known[self.name]["fronts"])
+        found = adopt.find(Fronts(self.context).nginx.configuration(), self.name)
+        if found is None:
+            raise LockstepError(f"nginx serves no site {self.name}")
+        return [
+            {
+                "names": front.names,
+                "listens": [(listen.address, listen.options) for listen in front.listens],
+                "redirect": front.redirect,
+            }
+            for front in found.fronts
+        ]
