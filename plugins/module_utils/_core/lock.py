@@ -54,8 +54,7 @@ class LockFolder:
         """
         with self._mutex():
             found = self._read(name)
-            if found.get("owner") not in (None, owner):
-                self._refuse_unless_expired(name, found)
+            self._refuse_foreign(name, found, owner)
             token = int(found.get("token", 0)) + (0 if found.get("owner") == owner else 1)
             self._write(name, owner, token, lease)
             return Held(name, owner, token)
@@ -70,10 +69,7 @@ class LockFolder:
         """
         with self._mutex():
             found = self._read(name)
-            if found.get("owner") not in (None, owner):
-                self._refuse_unless_expired(name, found)
-            elif found.get("manual"):
-                self._refuse_unless_expired(name, found)
+            self._refuse_foreign(name, found, owner)
             token = int(found.get("token", 0)) + 1
             self._write(name, owner, token, lease)
             return Held(name, owner, token)
@@ -158,14 +154,14 @@ class LockFolder:
             return False
         return found.get("boot_id") != clock.boot_id() or clock.since_boot() > float(found.get("until", 0))
 
-    def _refuse_unless_expired(self, name: str, found: t.Mapping[str, t.Any]) -> None:
+    def _refuse_foreign(self, name: str, found: t.Mapping[str, t.Any], owner: str) -> None:
         if found.get("manual"):
             raise LockstepError(
                 f"{name} was locked by hand by {found['owner']}",
                 left="nothing was changed",
                 hint=f"remove {self._path(name)} when you know why it was set",
             )
-        if not self._expired(found):
+        if found.get("owner") not in (None, owner) and not self._expired(found):
             raise LockstepError(
                 f"{name} is locked by deployment {found['owner']} since {found.get('since', 'an unknown time')}",
                 left="nothing was changed",

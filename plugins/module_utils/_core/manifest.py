@@ -77,6 +77,42 @@ class Manifest:
             content["deployment_history"] = _with(content["deployment_history"], entry, unit, live)
             atomic.write_json(self._path, content, mode=0o644)
 
+    def unit(self, unit: str) -> dict[str, t.Any] | None:
+        """What of a unit is live, as it was recorded."""
+        found = self.read()["units"].get(unit)
+        return None if found is None else dict(found)
+
+    def restore(self, unit: str, deployment_id: str, before: t.Mapping[str, t.Any] | None) -> None:
+        """Write down that a unit is back on what was live before a deployment.
+
+        Args:
+            unit: The unit.
+            deployment_id: The deployment that was undone on it.
+            before: What :meth:`unit` returned then.
+        """
+        if not os.path.exists(self._path):
+            return
+        with open(os.path.join(self._folder, ".mutex"), "a", encoding="utf-8") as mutex:
+            fcntl.flock(mutex, fcntl.LOCK_EX)
+            content = self.read()
+            content["units"].pop(unit, None)
+            if before is not None:
+                content["units"][unit] = dict(before)
+            for past in content["deployment_history"]:
+                if past["deployment_id"] == deployment_id and unit in past["units"]:
+                    past["units"][unit] = {**past["units"][unit], "rolled_back_at": clock.utc_now()}
+            content["current_deployment"] = _current(content)
+            atomic.write_json(self._path, content, mode=0o644)
+
+
+def _current(content: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
+    """The newest deployment that any unit is still on."""
+    live = {unit["deployment_id"] for unit in content["units"].values()}
+    for past in reversed(content["deployment_history"]):
+        if past["deployment_id"] in live:
+            return {name: value for name, value in past.items() if name != "units"}
+    return None
+
 
 def _with(
     history: list[dict[str, t.Any]], entry: dict[str, t.Any], unit: str, live: t.Mapping[str, t.Any]

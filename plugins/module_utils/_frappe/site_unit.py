@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import Held
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.manifest import Deployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.manifest import Deployment, Manifest
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase, Transaction
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import changes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
@@ -178,6 +178,7 @@ class SiteUnit:
             return
         live = self._context.require_release(to_do["from"])
         target = self._context.require_release(self._target)
+        manifest = Manifest(self._context.state_dir, self._identity.project, self._identity.environment)
         reasons = changes.reasons_to_migrate(self._context.bench(live), self._context.bench(target), live, target)
         self.journal.open(
             unit=self._identity.unit,
@@ -192,6 +193,7 @@ class SiteUnit:
                 "installed": to_do["installed"],
                 "versions": {"before": to_do["before"], "after": to_do["after"]},
                 "reasons_to_migrate": reasons,
+                "manifest_before": manifest.unit(self._identity.unit),
                 # Everything the way back needs but secrets, so that any controller can take it.
                 "options": {**self._options._asdict(), "config": sorted(self._options.config)},
             },

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a migration did to a site's data, and what users did after it: the grounds on which a site may go back.
+
+The rule (DESIGN.md, "When one unit fails"): a site that was let write again goes back by itself only
+
+(a) fully, if no table that the migration touched was written since, or
+(b) in code and traffic, data kept, if the migration was additive: the schema shows additions only, and no row that was
+    there before was changed, but in tables by which Frappe keeps its own books.
+
+What can't be known counts as written, and as changed.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock, folders
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import backup
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import fingerprint, schema, touched
+
+# Written by a migration that has nothing to do, or the books of what was installed and migrated (measured, facts/frappe.md).
+BOOKKEEPING = frozenset(
+    {
+        "tabDefaultValue",
+        "tabDocField",
+        "tabDocPerm",
+        "tabDocType",
+        "tabDocType Action",
+        "tabDocType Link",
+        "tabDocType State",
+        "tabError Log",
+        "tabInstalled Application",
+        "tabModule Def",
+        "tabPatch Log",
+        "tabScheduled Job Type",
+        "tabSingles",
+        "tabVersion",
+    }
+)
+
+#: Bytes of table data that are read for fingerprints while writes are blocked: about a second's worth.
+_BUDGET = 256 * 1024 * 1024
+
+
+class Judgement(t.NamedTuple):
+    """Whether a site may go back by itself, how, and what restoring it would lose otherwise.
+
+    ``loss`` has ``tables``, ``rows`` (None where it can't be known) and ``minutes`` since the thaw.
+    """
+
+    may_go_back: bool
+    keep_data: bool
+    reason: str
+    loss: dict[str, t.Any]
+
+
+def begin(deployment: SiteDeployment) -> dict[str, t.Any]:
+    """Take down what the database looks like before a migration.
+
+    Returns:
+        What :func:`end` and :func:`tables_to_restore` need, for the journal.
+    """
+    folder = _folder(deployment)
+    folders.ensure(folder, mode=0o700)
+    database = deployment.database()
+    _touched_file(deployment, remove=True)
+    if os.path.exists(os.path.join(folder, "after.json")):
+        os.unlink(os.path.join(folder, "after.json"))
+    atomic.write_json(os.path.join(folder, "before.json"), schema.snapshot(database))
+    return {"moment": touched.look(database).now}
+
+
+def end(deployment: SiteDeployment, began: t.Mapping[str, t.Any], *, everything: bool) -> int:
+    """Take down what a migration did, while nobody writes yet.
+
+    Args:
+        deployment: The site's deployment.
+        began: What :func:`begin` returned.
+        everything: Whether apps were installed, of which nobody lists the tables they touched.
+
+    Returns:
+        How many tables count as touched.
+    """
+    folder = _folder(deployment)
+    database = deployment.database()
+    before = atomic.read_json(os.path.join(folder, "before.json"))
+    after = schema.snapshot(database)
+    found = tables_to_restore(deployment, began, everything=everything)
+    names = sorted(after["tables"]) if found is None else sorted(set(found) & after["tables"].keys())
+    data = [name for name in names if name in before["tables"] and name not in BOOKKEEPING]
+    old_columns = {name: sorted(before["tables"][name]["columns"]) for name in data}
+    additive = not everything and schema.is_additive(schema.difference(before, after))
+    content = {
+        "touched": names,
+        "everything": found is None,
+        "additive": additive,
+        "prints": fingerprint.fingerprints(database, names, budget_bytes=_BUDGET),
+        "old_columns": old_columns,
+        "old_prints": fingerprint.fingerprints(database, data, columns=old_columns, budget_bytes=_BUDGET)
+        if additive
+        else {},
+    }
+    atomic.write_json(os.path.join(folder, "after.json"), content)
+    return len(names)
+
+
+def tables_to_restore(
+    deployment: SiteDeployment, began: t.Mapping[str, t.Any], *, everything: bool
+) -> list[str] | None:
+    """The tables a restore has to bring back; None for all. Also right for a migration that died half-way."""
+    recorded = atomic.read_json(os.path.join(_folder(deployment), "after.json"))
+    if everything or (recorded is not None and recorded["everything"]):
+        return None
+    if recorded is not None:
+        # Since it was written down, users have written too: looking again would take their tables for the migration's.
+        return list(recorded["touched"])
+    logged = touched.read_logs([_read(_touched_file(deployment))])
+    names = touched.touched(logged, began["moment"], touched.look(deployment.database()))
+    return None if names is None else sorted(names)
+
+
+def judge(deployment: SiteDeployment) -> Judgement:
+    """Judge a site whose writes were stopped again, after its users had written for a while."""
+    recorded = atomic.read_json(os.path.join(_folder(deployment), "after.json"))
+    if recorded is None:
+        if deployment.journal.completed("migrate"):
+            return Judgement(True, True, "the migration changed nothing", {})
+        return Judgement(False, False, "what the migration did is not known", _loss(deployment, [], None))
+    now = fingerprint.fingerprints(deployment.database(), recorded["touched"], budget_bytes=_BUDGET)
+    _same, different, unknown = fingerprint.unchanged(recorded["prints"], now)
+    written = sorted([*different, *unknown])
+    if not written:
+        return Judgement(True, False, "no table that the migration touched was written since", {})
+    loss = _loss(deployment, written, _new_rows(recorded["prints"], now, written))
+    if recorded["additive"] and _old_rows_unchanged(deployment, recorded):
+        return Judgement(True, True, "the migration only added things, so the old code works on the data as it is", loss)
+    count = "1 table" if len(written) == 1 else f"{len(written)} tables"
+    return Judgement(False, False, f"users may have written to {count} that the migration touched", loss)
+
+
+def forget(deployment: SiteDeployment) -> None:
+    """Remove what a migration left behind, after its data was restored."""
+    _touched_file(deployment, remove=True)
+
+
+def _old_rows_unchanged(deployment: SiteDeployment, recorded: t.Mapping[str, t.Any]) -> bool:
+    """Whether the rows of before the migration were the same after it, by the backup of before."""
+    taken = deployment.journal.last("backup")
+    admin = deployment.admin()
+    if taken is None or "folder" not in taken.intent or admin is None:
+        return False
+    content = backup.read(taken.intent["folder"])
+    saved = fingerprint.of_backup(
+        admin,
+        deployment.database(),
+        os.path.join(taken.intent["folder"], "database"),
+        content["database"],
+        list(recorded["old_columns"]),
+        recorded["old_columns"],
+        budget_bytes=_BUDGET,
+    )
+    _same, different, unknown = fingerprint.unchanged(recorded["old_prints"], saved)
+    return not different and not unknown
+
+
+def _new_rows(before: fingerprint.Fingerprints, now: fingerprint.Fingerprints, tables: t.Sequence[str]) -> int | None:
+    """How many rows came to tables; None where that can't be said: unknown tables, or rows that were only changed."""
+    pairs = [(before.get(name), now.get(name)) for name in tables]
+    if any(one is None or other is None for one, other in pairs):
+        return None
+    found = [fingerprint.rows(other or "0") - fingerprint.rows(one or "0") for one, other in pairs]
+    return sum(found) if all(count > 0 for count in found) else None
+
+
+def _loss(deployment: SiteDeployment, tables: t.Sequence[str], rows: int | None) -> dict[str, t.Any]:
+    thaw = deployment.journal.last("thaw")
+    since = clock.parse(thaw.intent["thawed_at"]) if thaw and "thawed_at" in thaw.intent else None
+    now = datetime.datetime.now(datetime.timezone.utc)
+    minutes = round((now - since).total_seconds() / 60, 1) if since else None
+    return {"tables": list(tables), "rows": rows, "minutes": minutes}
+
+
+def _folder(deployment: SiteDeployment) -> str:
+    return os.path.join(deployment.backup_folder, "impact")
+
+
+def _read(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return handle.read()
+    except FileNotFoundError:
+        return None
+
+
+def _touched_file(deployment: SiteDeployment, *, remove: bool = False) -> str:
+    """Where frappe writes the tables a migration touched: the site is passive then, so its folder is the data itself."""
+    path = os.path.join(deployment.site.folder, "touched_tables.json")
+    if remove and os.path.exists(path):
+        os.unlink(path)
+    return path

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A site's way back, from its journal alone: how far it may go is decided by what users wrote since."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import Held
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Transaction
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import let_writes_in, stop_writes
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import phases_of
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
+
+
+class SiteRollback:
+    """Takes one site back to the release it was on before a deployment.
+
+    Args:
+        context: The bench.
+        unit: The unit's name.
+        site: The site's name.
+        deployment_id: The deployment to undo.
+        reason: Why, for the journal.
+        rollback_data: Restore even what users wrote since the thaw.
+    """
+
+    def __init__(
+        self, context: BenchContext, *, unit: str, site: str, deployment_id: str, reason: str, rollback_data: bool
+    ) -> None:
+        self._context = context
+        self._unit = unit
+        self._site = site
+        self._deployment_id = deployment_id
+        self._reason = reason
+        self._rollback_data = rollback_data
+        self.journal = Journal(context.unit_folder(unit))
+
+    def needed(self) -> bool:
+        """Whether this deployment did anything to the site that is not undone yet.
+
+        Raises:
+            LockstepError: A later deployment came after it: that one has to go back first.
+        """
+        if self.journal.deployment_id == self._deployment_id:
+            return self.journal.status != "restored"
+        if self._deployment_id in self.journal.history():
+            raise LockstepError(
+                f"deployment {self.journal.deployment_id} came after {self._deployment_id}",
+                unit=self._unit,
+                left="nothing was changed",
+                hint=f"roll that one back first: playbooks/rollback.yml -e deployment_id={self.journal.deployment_id}",
+            )
+        return False
+
+    def run(self) -> list[dict[str, t.Any]]:
+        """Go back as far as the rule allows, and leave the site serving.
+
+        Returns:
+            What was done, per phase. The journal's status says how it ended: ``restored`` or ``kept``.
+
+        Raises:
+            LockstepError: It failed half-way: the site stays locked, and another run goes on from there.
+        """
+        locks = self._context.locks()
+        with contextlib.closing(locks.at_work(self._unit)):
+            options = Options(**{**self.journal.data["options"], "config": {}})
+            lease = options.timeout * 2 + options.drain_timeout * 2 + 600
+            held = locks.take_over(self._unit, self._deployment_id, lease)
+            self.journal.content["status"] = "open"
+            self.journal.data.update(rollback_reason=self._reason)
+            self.journal.save()
+            deployment = SiteDeployment(self._context, self._site, self.journal, options)
+            transaction = Transaction(
+                unit=self._unit, journal=self.journal, locks=locks, held=held, phases=phases_of(deployment)
+            )
+            done = self._go_back(deployment, transaction, held)
+            locks.release(held)
+            return done
+
+    def _go_back(self, deployment: SiteDeployment, transaction: Transaction, held: Held) -> list[dict[str, t.Any]]:
+        if self.journal.last("thaw") is not None and not self._may_go_back(deployment):
+            return [{"phase": "rollback", "action": "kept"}]
+        done = transaction.undo()
+        if self.journal.last("freeze") is None and not deployment.site.is_frozen():
+            SiteHealth(deployment).from_outside(self._context.live_release(self._site))
+        deployment.manifest().restore(self._unit, self._deployment_id, self.journal.data.get("manifest_before"))
+        self.journal.close("restored", reason=self._reason)
+        return done
+
+    def _may_go_back(self, deployment: SiteDeployment) -> bool:
+        """Stop writes and judge; when users' writes forbid it, let them in again on the release they are on."""
+        Processes(self._context).start(deployment.before)
+        live = self._context.live_release(self._site)
+        freeze = self.journal.last("freeze")
+        assert freeze is not None
+        try:
+            stop_writes(deployment, live)
+            judged = impact.judge(deployment)
+        except LockstepError:
+            let_writes_in(deployment, freeze.intent["flags"])
+            raise
+        self.journal.data["keep_data"] = judged.keep_data and not self._rollback_data
+        self.journal.data["loss"] = judged.loss
+        if judged.may_go_back or self._rollback_data:
+            self.journal.save()
+            return True
+        let_writes_in(deployment, freeze.intent["flags"])
+        SiteHealth(deployment).from_outside(live)
+        self.journal.close("kept", reason=judged.reason, kept_at=clock.utc_now())
+        return False
