@@ -241,4 +241,4 @@ def _goes_back(event: model.Event) -> bool:
     """Whether an event says that a unit is being rolled back, rather than looked at on the way back."""
     if event.direction != "reverse":
         return False
-    return event.kind in ("started", "failed", "unreachable") or event.status == "undone" or event.state in model.BACK
+    return event.kind in ("started", "failed", "unreachable") or event.state in model.BACK

@@ -61,7 +61,7 @@ class Unit:
 
 @dataclasses.dataclass(frozen=True)
 class Running:
-    """A unit in flight, its phase (or ``freeze … thaw`` where one call walks through several), and its seconds."""
+    """A unit in flight, its phase (or ``freeze to thaw`` where one call walks through several), and its seconds."""
 
     unit: str
     phase: str | None
@@ -104,7 +104,8 @@ class Progress:
             return
         if event.unit not in self.units:
             self._add(event.unit)
-        if event.direction == "reverse" and not self._reverse:
+        # A server that undoes by itself what failed is still on the way forward.
+        if event.direction == "reverse" and event.kind != "phase" and not self._reverse:
             self._begin_reverse()
         unit = self.units[event.unit]
         if event.kind == "started":
@@ -129,7 +130,7 @@ class Progress:
             share = len(self._came_back) / max(1, len(self._going_back))
             found = self._before_reverse + (99 - self._before_reverse) * share
         self._shown = max(self._shown, min(99.0, found))
-        return 100 if self._ended and not self.count("pending", "running") else int(self._shown)
+        return 100 if self._ended and self._all_settled() else int(self._shown)
 
     def stage(self) -> str:
         """The stage at work, for people."""
@@ -157,7 +158,7 @@ class Progress:
         found = [
             Running(
                 unit.name,
-                f"{unit.phase} … {unit.until}" if unit.until else unit.phase,
+                f"{unit.phase} to {unit.until}" if unit.until else unit.phase,
                 now - (unit.phase_started if unit.phase_started is not None else now),
             )
             for unit in self._in_flight.values()
@@ -181,6 +182,12 @@ class Progress:
             paths[unit.name] = remaining + max((paths.get(name, 0.0) for name in unit.depends_on), default=0.0)
         longest = max(paths.values(), default=0.0)
         return max(longest, work / self.window) if self.window else longest
+
+    def _all_settled(self) -> bool:
+        """Whether everything is where it should be: forward on the new release, back where it could go back."""
+        if self.count("pending", "running", "failed", "unreachable"):
+            return False
+        return self._reverse or not self.count("withheld")
 
     def _add(self, name: str) -> None:
         unit = Unit(name, weight=self._total / max(1, len(self.units)))
@@ -237,9 +244,6 @@ class Progress:
         self._becomes(unit, outcome)
         if self._reverse:
             self._came_back.add(unit.name)
-        else:
-            # Nothing more will be done for it in this direction.
-            self._advance(unit, 1.0)
 
     def _finish(self, unit: Unit, well: bool, now: float) -> None:
         if self._reverse:
@@ -251,9 +255,9 @@ class Progress:
             unit.taken = now - unit.started
         if well:
             self._becomes(unit, "done")
+            self._advance(unit, 1.0)
         elif unit.outcome not in ("failed", "unreachable"):
             self._becomes(unit, "failed")
-        self._advance(unit, 1.0)
 
     def _speed(self) -> float:
         ratios = [

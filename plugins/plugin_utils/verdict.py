@@ -15,6 +15,7 @@ import shlex
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields
 
 ROLLBACK = "ansible-playbook lockstep.deploy.rollback"
 
@@ -132,6 +133,11 @@ class _Court:
         """What was said of a unit when it failed."""
         return self.forward.get(unit, {})
 
+    def went_well(self, unit: str) -> bool:
+        """Whether a unit came to its new release, wherever it is now."""
+        done = (self.outcome.get("forward") or {}).get("done") or ()
+        return unit in done or self.forward.get(unit, {}).get("state") in _DONE
+
     def actions(self) -> list[dict[str, t.Any]]:
         """What the rollback did, with S0's names."""
         found = []
@@ -216,7 +222,7 @@ class _Telling:
 
     def _cause(self, unit: str) -> list[str]:
         record = self.court.cause(unit)
-        message = record.get("msg") or record.get("error")
+        message = _message(unit, record) or record.get("error")
         if not message and unit not in self.groups["failed"]:
             return []
         phase = f" in {record['phase']}" if record.get("phase") else ""
@@ -245,7 +251,7 @@ class _Telling:
     def _rollback_failed(self, unit: str) -> list[str]:
         record = self.court.back.get(unit, {})
         return [
-            f"{unit}: {_one_line(record.get('msg') or record.get('reason') or 'no reason was given')}",
+            f"{unit}: {_one_line(_message(unit, record) or record.get('reason') or 'no reason was given')}",
             f"  left: {_one_line(record.get('left') or 'as it was when that failed; it stays locked')}",
             f"  next: {_one_line(record.get('hint') or self._again(unit))}",
         ]
@@ -262,7 +268,8 @@ class _Telling:
 
     def _blockers(self, unit: str) -> list[str]:
         """The units that did not get through and that this one depends on, however far away."""
-        missed = {name for group, names in self.groups.items() if group not in ("live", "withheld") for name in names}
+        missed = {name for group in self.groups if group != "withheld" for name in self.groups[group]}
+        missed -= {name for name in missed if self.court.went_well(name)}
         found: dict[str, None] = {}
         seen = {unit}
         queue = collections.deque([unit])
@@ -327,6 +334,10 @@ def _by_unit(records: object) -> dict[str, _Record]:
             raise LockstepError("a unit's record is a mapping with the key unit")
         found[record["unit"]] = record
     return found
+
+
+def _message(unit: str, record: _Record) -> str:
+    return fields.bare_message({"unit": unit, **record})
 
 
 def _one_line(text: object) -> str:

@@ -87,6 +87,23 @@ def scrub(text: object, limit: int = TEXT_LIMIT) -> str:
     return found if len(found) <= limit else found[: limit - 1] + "…"
 
 
+def bare_message(result: t.Mapping[str, t.Any]) -> str:
+    """A failure's message without what the result says elsewhere: its unit and phase, ``left`` and ``hint``.
+
+    An error of ours puts all of it into ``msg``, in one line (see ``LockstepError``).
+    """
+    message = result.get("msg")
+    found = "\n".join(str(line) for line in message) if isinstance(message, list) else str(message or "")
+    phase = f"({result['phase']})" if result.get("phase") else ""
+    place = " ".join(str(part) for part in (result.get("unit"), phase) if part)
+    if not place or not found.startswith(f"{place}: "):
+        return found
+    found = found.removeprefix(f"{place}: ").removesuffix(".")
+    for said in (result.get("hint"), result.get("left")):
+        found = found.removesuffix(". " + str(said).rstrip(".")) if said else found
+    return found
+
+
 def allowed_detail(detail: object) -> dict[str, t.Any]:
     """The part of an event's ``detail`` that may be kept: listed keys with plain values."""
     if not isinstance(detail, dict):

@@ -46,13 +46,11 @@ def steps(entry: object) -> list[Step]:
 
     An entry that says ``undone`` says too how the step had ended before: with an error or without.
     """
-    if (
-        not isinstance(entry, dict)
-        or entry.get("status") not in model.STATUSES
-        or not model.is_phase(entry.get("phase"))
-    ):
+    if not isinstance(entry, dict) or not model.is_phase(entry.get("phase")):
         return []
-    status = str(entry["status"])
+    status = model.one_of(entry.get("status"), model.STATUSES)
+    if status is None:
+        return []
     if status != "undone":
         return [_step(entry, status)]
     detail = entry.get("detail")

@@ -47,6 +47,11 @@ STATUSES = frozenset({"started", "completed", "failed", "undone", "skipped"})
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 
 
+def one_of(value: object, names: t.Collection[str]) -> str | None:
+    """The value if it is one of the names; results may hold anything."""
+    return value if isinstance(value, str) and value in names else None
+
+
 def is_phase(name: object) -> bool:
     """Whether something can be a phase's name; drivers may have phases of their own."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None

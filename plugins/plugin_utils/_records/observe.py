@@ -21,6 +21,7 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.model imp
     STATES,
     Event,
     is_phase,
+    one_of,
     seconds_between,
     timestamp,
 )
@@ -184,8 +185,9 @@ class Observer:
         self._last_at[unit] = self._clock()
         if self.deployment is not None and deployment not in (None, self.deployment):
             # There was nothing to do, and what the journal holds is an older deployment's.
-            return [*found, self._event("state", unit, state=entry["state"] if entry.get("state") in DONE else None)]
-        for told in entry.get("events") or []:
+            return [*found, self._event("state", unit, state=one_of(entry.get("state"), DONE))]
+        steps = entry.get("events")
+        for told in steps if isinstance(steps, list) else []:
             found += self._journaled(unit, deployment, told)
         return found + self._state(unit, deployment, entry, changed)
 
@@ -212,9 +214,7 @@ class Observer:
         return found
 
     def _state(self, unit: str, deployment: str | None, entry: t.Mapping[str, t.Any], changed: bool) -> list[Event]:
-        state = entry.get("state") if entry.get("state") in STATES else None
-        if self.direction == "reverse" and state not in GOING_BACK:
-            state = None
+        state = one_of(entry.get("state"), GOING_BACK if self.direction == "reverse" else STATES)
         if state is not None:
             self.state[unit] = state
             if state != "failed":
@@ -241,7 +241,7 @@ class Observer:
         named = result.get("unit") if isinstance(result.get("unit"), str) else host
         unit = next((name for name in (host, named) if name in self.units), None)
         told = quotable or any(key in result for key in ("left", "hint", "phase"))
-        message = fields.scrub((told and result.get("msg")) or _said_instead(host, unreachable, task_name))
+        message = fields.scrub((told and fields.bare_message(result)) or _said_instead(host, unreachable, task_name))
         self._had_trouble = True
         closed: list[Event] = []
         if unit is not None:

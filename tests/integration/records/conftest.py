@@ -44,7 +44,7 @@ class Project:
             env=self.environ,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
@@ -69,7 +69,7 @@ class Project:
 def environment(folder: pathlib.Path) -> dict[str, str]:
     """The environment of a run: nothing of the user's, no configuration file."""
     return {
-        "PATH": os.environ["PATH"],
+        "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "XDG_DATA_HOME": str(folder / "data"),

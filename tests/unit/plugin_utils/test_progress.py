@@ -96,13 +96,13 @@ def test_an_end_with_units_left_is_no_hundred() -> None:
     assert progress.percentage() == 50
 
 
-def test_a_failed_unit_and_those_withheld_need_nothing_more() -> None:
+def test_a_failed_unit_keeps_what_it_reached_and_those_withheld_count_nothing() -> None:
     progress = Progress(plan())
     walk(progress, BENCH, 0, 60)
     progress.apply(event("started", ONE), 60)
     progress.apply(event("failed", ONE), 61)
     progress.apply(event("withheld", TWO), 61)
-    assert (progress.named("failed"), progress.named("withheld"), progress.percentage()) == ([ONE], [TWO], 99)
+    assert (progress.named("failed"), progress.named("withheld"), progress.percentage()) == ([ONE], [TWO], 50)
     assert progress.running(62) == []
 
 
@@ -177,6 +177,22 @@ def test_a_failed_undo_is_a_failure() -> None:
     progress.apply(event("failed", ONE, "reverse"), 2)
     progress.apply(event("finished", ONE, "reverse", status="failed"), 2)
     assert progress.named("failed") == [ONE]
+
+
+def test_a_failed_end_is_no_hundred() -> None:
+    progress = Progress(plan())
+    walk(progress, BENCH, 0, 60)
+    progress.apply(event("failed", ONE), 61)
+    progress.apply(event("withheld", TWO), 61)
+    progress.end()
+    assert progress.percentage() == 50
+
+
+def test_a_server_that_undoes_by_itself_is_no_rollback() -> None:
+    progress = Progress(plan())
+    progress.apply(event("started", ONE), 0)
+    progress.apply(event("phase", ONE, "reverse", phase="migrate", status="undone"), 1)
+    assert progress.stage() == "stage 2 of 2 (erpnext, hrms)"
 
 
 def test_a_unit_nobody_planned_joins_in() -> None:

@@ -57,7 +57,7 @@ def test_a_failure_with_everything_back_is_rolled_back() -> None:
         "  site1.local",
         "  site2.local",
         "Withheld, nothing was changed:",
-        "  site3.local: it waits for bench@server, site2.local",
+        "  site3.local: it waits for site2.local",
     ]
 
 
@@ -109,6 +109,16 @@ def test_a_failed_rollback_outranks_everything_and_says_what_to_do() -> None:
         "  site1.local: undoing switch failed",
         "    left: locked",
         "    next: start nginx, run it again",
+    ]
+
+
+def test_an_error_of_ours_is_told_once_though_its_message_says_everything() -> None:
+    error = LockstepError("patch p1 failed", unit=TWO, phase="migrate", left="it is back", hint="mend p1").result()
+    found = judged({BENCH: "live", ONE: "live", TWO: {"state": "failed", **error}})
+    assert found.lines[:3] == [
+        "Failed: site2.local in migrate: patch p1 failed",
+        "  left: it is back",
+        "  next: mend p1",
     ]
 
 
