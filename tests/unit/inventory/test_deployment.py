@@ -215,8 +215,8 @@ def test_an_encrypted_file_is_read_with_the_vault(inventory: Inventory, monkeypa
     begin = DataLoader.__init__
 
     def with_secrets(loader: DataLoader) -> None:
-        begin(loader)
-        loader.set_vault_secrets(secrets)
+        begin(loader)  # type: ignore[no-untyped-call]
+        loader.set_vault_secrets(secrets)  # type: ignore[arg-type]
 
     monkeypatch.setattr(DataLoader, "__init__", with_secrets)
     found = inventory({"deployment.yml": text})
