@@ -64,7 +64,8 @@ class Supervisor:
     def stop(self, group: str) -> None:
         if os.path.exists(self._installed(group)):
             os.rename(self._installed(group), self._stopped(group))
-        self._reread(group)
+        if self._known(group):
+            self._reread(group)
 
     def remove(self, group: str) -> None:
         self.stop(group)
@@ -72,8 +73,12 @@ class Supervisor:
             os.unlink(self._stopped(group))
 
     def running(self, group: str) -> bool:
-        lines = [line for line in self._status().splitlines() if line.startswith(f"{group}:")]
+        lines = self._known(group)
         return bool(lines) and all(line.split()[1] == "RUNNING" for line in lines)
+
+    def _known(self, group: str) -> list[str]:
+        """What supervisord says of the processes of a group; nothing if it has no such group."""
+        return [line for line in self._status().splitlines() if line.startswith(f"{group}:")]
 
     def start_foreign(self, groups: t.Sequence[str]) -> None:
         """Start groups that bench configured, those of an adopted bench."""
