@@ -69,7 +69,7 @@ from ansible.template import Templar
 from ansible.utils.display import Display
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.admission import Admission, Direction, Unit
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.admission import Admission, Direction, Outcome, Unit
 
 if t.TYPE_CHECKING:
     from ansible.executor.play_iterator import HostState, PlayIterator
@@ -96,7 +96,7 @@ class StrategyModule(FreeStrategy):
         self._ended: list[Host] = []
         self._recovering: set[str] = set()
         self._longest = 0
-        self._outcomes: dict[str, t.Any] = {}
+        self._outcomes: dict[str, t.Any] | None = None
 
     def get_hosts_left(self, iterator: PlayIterator) -> list[Host]:
         """The units in flight, after those that ended have made room for others.
@@ -122,7 +122,7 @@ class StrategyModule(FreeStrategy):
             raise AnsibleError(str(error)) from error
         left = [self._hosts[name] for name in self._admission.in_flight]
         if not left:
-            self._tell_outcome(self._admission)
+            self._tell_outcome(self._admission.outcome())
             left = [self._hosts[CONTROLLER]]
         # A task with `throttle` makes `free` go on in the next pass at the position where it stopped, and 2.19 fails
         # when the list has become shorter. Units that ended fill it up.
@@ -198,7 +198,7 @@ class StrategyModule(FreeStrategy):
             per_server=per_server,
             direction=self._direction,
             live=variables.get("lockstep_live_units") or (),
-            ignore_dependencies=boolean(variables.get("lockstep_ignore_dependencies") or False),
+            ignore_dependencies=boolean(variables.get("lockstep_ignore_dependencies"), strict=False),
         )
         if self._direction == "reverse":
             self._retry_unreachable(units)
@@ -217,15 +217,21 @@ class StrategyModule(FreeStrategy):
         self._hosts = {CONTROLLER: controller}
         inventory = t.cast("InventoryManager", self._inventory)
         chosen = [host.name for host in inventory.get_hosts("all", ignore_restrictions=True)]
-        inventory.subset([*chosen, CONTROLLER])
+        if CONTROLLER not in chosen:
+            inventory.subset([*chosen, CONTROLLER])
 
     def _read_variables(self, iterator: PlayIterator) -> dict[str, t.Any]:
-        """The variables of the controller that concern admission, templated."""
+        """The variables of the controller that concern admission.
+
+        Those that a user may write as a template are templated. Facts are no templates, and looking for templates in
+        a plan of thousands of units takes seconds.
+        """
         found = self._variable_manager.get_vars(play=iterator._play, host=self._hosts[CONTROLLER])
         templar = Templar(loader=self._loader, variables=found)
         names = ("plan", "window", "per_server", "direction", "live_units", "ignore_dependencies", "outcome")
-        wanted = [f"lockstep_{name}" for name in names]
-        return {name: templar.template(found[name]) for name in wanted if found.get(name) not in (None, "")}
+        given = {f"lockstep_{name}": found.get(f"lockstep_{name}") for name in names}
+        read = {name: templar.template(value) if isinstance(value, str) else value for name, value in given.items()}
+        return {name: value for name, value in read.items() if value not in (None, "")}
 
     def _units(self, plan: dict[str, t.Any] | None) -> list[Unit]:
         """The units of the play: those the plan names, or all hosts but the controller where there is no plan."""
@@ -263,9 +269,10 @@ class StrategyModule(FreeStrategy):
                 admission.failed(unit.name)
                 self._ended.append(self._hosts[unit.name])
 
-    def _tell_outcome(self, admission: Admission) -> None:
+    def _tell_outcome(self, outcome: Outcome) -> None:
         """Leaves how far the units got as a fact of the controller, for the plays after this one."""
-        outcome = admission.outcome()
+        if self._outcomes is None:
+            return
         told = {
             "done": outcome.done,
             "failed": outcome.failed,

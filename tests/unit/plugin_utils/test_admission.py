@@ -19,6 +19,9 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.admission import A
 from tests.benchmarks.simulate import layered, lower_bound, simulate
 
 
+properties = hypothesis.settings(max_examples=300, deadline=None)
+
+
 @dataclasses.dataclass(frozen=True)
 class Case:
     """A deployment, the bounds it runs under, and the units that fail in it."""
@@ -63,6 +66,7 @@ def followers_of(names: t.Iterable[str], units: t.Iterable[Unit], direction: Dir
     return found
 
 
+@properties
 @hypothesis.given(deployments(), st.sampled_from(["forward", "reverse"]))
 def test_no_unit_starts_before_those_it_waits_for_are_done(case: Case, direction: Direction) -> None:
     run = simulate(case.units, window=case.window, direction=direction, failing=case.failing, seconds=case.seconds)
@@ -74,6 +78,7 @@ def test_no_unit_starts_before_those_it_waits_for_are_done(case: Case, direction
                 assert run.ended[first] <= run.begun[second]
 
 
+@properties
 @hypothesis.given(deployments(), st.sampled_from(["forward", "reverse"]))
 def test_never_more_in_flight_than_the_window_or_a_server_allows(case: Case, direction: Direction) -> None:
     run = simulate(
@@ -88,6 +93,7 @@ def test_never_more_in_flight_than_the_window_or_a_server_allows(case: Case, dir
     assert not case.per_server or run.busiest_server <= case.per_server
 
 
+@properties
 @hypothesis.given(deployments())
 def test_forward_nothing_is_admitted_after_a_failure_and_all_that_wait_are_withheld(case: Case) -> None:
     run = simulate(case.units, window=case.window, failing=case.failing, seconds=case.seconds)
@@ -99,6 +105,7 @@ def test_forward_nothing_is_admitted_after_a_failure_and_all_that_wait_are_withh
     assert set(outcome.blocked) == followers_of(outcome.failed, case.units, "forward")
 
 
+@properties
 @hypothesis.given(deployments())
 def test_back_exactly_the_units_whose_undo_depends_on_a_failed_one_are_withheld(case: Case) -> None:
     run = simulate(
@@ -115,6 +122,7 @@ def test_back_exactly_the_units_whose_undo_depends_on_a_failed_one_are_withheld(
     assert set(run.begun) == {unit.name for unit in case.units} - expected
 
 
+@properties
 @hypothesis.given(deployments(), st.sampled_from(["forward", "reverse"]), st.randoms(use_true_random=False))
 def test_never_idle_while_a_unit_could_run(case: Case, direction: Direction, chance: t.Any) -> None:
     admission = Admission(case.units, window=case.window, per_server=case.per_server, direction=direction)
@@ -143,6 +151,7 @@ def _waits_for_another(unit: Unit, units: list[Unit], direction: Direction, ende
     return any(unit.name in other.depends_on and other.name not in ended for other in units)
 
 
+@properties
 @hypothesis.given(deployments())
 def test_the_way_back_is_the_mirror_of_the_way_there(case: Case) -> None:
     mirrored = [
@@ -154,6 +163,7 @@ def test_the_way_back_is_the_mirror_of_the_way_there(case: Case) -> None:
     assert back.begun == there.begun
 
 
+@properties
 @hypothesis.given(deployments().filter(lambda case: bool(case.units)))
 def test_the_whole_takes_at_most_what_list_scheduling_guarantees(case: Case) -> None:
     run = simulate(case.units, window=case.window)
@@ -162,6 +172,7 @@ def test_the_whole_takes_at_most_what_list_scheduling_guarantees(case: Case) -> 
     assert run.makespan <= (2 - 1 / machines) * lower_bound(case.units, machines) * (1 + 1e-9)
 
 
+@properties
 @hypothesis.given(deployments())
 def test_each_unit_is_admitted_once_and_every_unit_is_accounted_for(case: Case) -> None:
     admission = Admission(case.units, window=case.window)
