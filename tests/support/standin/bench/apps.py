@@ -23,6 +23,8 @@ from tests.support.standin.bench import environment
 from tests.support.standin.bench.config import get_config
 from tests.support.standin.bench.shared import bench_command, bench_name, is_bench, log, run
 
+_RESOLVED = "# resolved anew by bench init\n"
+
 
 def apps_of(bench: str) -> list[str]:
     """Folders in ``apps/`` that are apps, frappe first, the rest in no order at all."""
@@ -117,10 +119,20 @@ def install(bench: str, app: str, branch: str | None, skip_assets: bool) -> None
         click.secho(f"Ignoring dependencies of {app}. To install dependencies use --resolve-deps", fg="yellow")
     click.secho(f"Installing {app}", fg="yellow")
     environment.install(pathlib.Path(bench), app)
+    _install_packages(pathlib.Path(bench, "apps", app))
     sync_apps(bench, app, branch)
     if not skip_assets:
         build_assets(bench, app)
     _restart(bench)
+
+
+def _install_packages(source: pathlib.Path) -> None:
+    """What yarn leaves behind: the work tree of an app with packages is dirty from the beginning."""
+    lock = source / "yarn.lock"
+    if (source / "package.json").exists() and lock.exists() and _RESOLVED not in lock.read_text():
+        click.secho("$ yarn install --check-files", fg="bright_black")
+        with lock.open("a") as handle:
+            handle.write(_RESOLVED)
 
 
 def _restart(bench: str) -> None:
