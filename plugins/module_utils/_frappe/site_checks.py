@@ -10,6 +10,7 @@ import datetime
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import redis
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.live_site import LiveSite
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.patches import missing_patches
 from ansible_collections.lockstep.deploy.plugins.module_utils._health import site as site_health
@@ -103,10 +104,15 @@ class SiteChecks:
         return Result("database_integrity", "sql", not names, message)
 
     def _scheduler(self) -> Result:
-        done = self._live.bench.run("--site", self._live.name, "scheduler", "status", "-f", "json", check=False)
-        enabled = '"enabled"' in done.stdout
-        # A scheduler that its owner switched off is no failure, and nothing that could be called working either.
-        return Result("scheduled_jobs", "command", True if enabled else None, done.stdout.strip()[-200:] or "no answer")
+        bench = self._live.bench
+        done = bench.run("--site", self._live.name, "scheduler", "status", "-f", "json", check=False)
+        if '"enabled"' not in done.stdout:
+            # A scheduler that its owner switched off is no failure, and nothing that could be called working either.
+            said = "the scheduler is switched off" if '"disabled"' in done.stdout else done.tail(1) or "no answer"
+            return Result("scheduled_jobs", "command", None, said)
+        workers = redis.ask(str(bench.common_config().get("redis_queue")), "SCARD", "rq:workers").lstrip(":")
+        message = f"the scheduler is enabled, {workers} workers are at work"
+        return Result("scheduled_jobs", "command", workers != "0", message)
 
     def _errors(self) -> Result:
         # Frappe writes times in the site's own time zone.

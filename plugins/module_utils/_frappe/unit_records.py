@@ -10,8 +10,6 @@ import os
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import claims
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench_work import DRIVER as BENCH
@@ -52,7 +50,6 @@ class UnitRecords:
             LockstepError: A record can't be read.
         """
         release = self._release()
-        live = (self._manifest.unit(self._unit) or {}) if self._site else {}
         found = {
             "unit": self._unit,
             "driver": SITE if self._site else BENCH,
@@ -62,10 +59,9 @@ class UnitRecords:
             "release": release.id if release else None,
             "apps": {app.name: {"version": app.version, "commit": app.commit} for app in self._apps(release)},
             "answers": Processes(self._context).answers(release) if release else None,
-            "deployment_id": live.get("deployment_id") or self._deployment_of_bench(release),
-            "since": live.get("since") or (self._journal.content.get("closed") if not self._site else None),
+            **self._made_live_by(release),
             "journal": self._now(),
-            "journals": [_report(content) for content in self._journals()],
+            "journals": [self._report(content) for content in self._journals()],
             "lock": claims.lock_of(self._context.state_dir, self._unit),
             "releases": self._releases(),
             "manifest": self._own_manifest(),
@@ -76,7 +72,7 @@ class UnitRecords:
         return found
 
     def _release(self) -> Release | None:
-        """The release that is live: for a site where its traffic goes, for a bench the newest that any of its sites is on."""
+        """Where a site's traffic goes; for a bench, the newest release that any of its sites is on."""
         if self._live is not None:
             return self._live.release
         record = self._context.record
@@ -89,18 +85,24 @@ class UnitRecords:
     def _apps(self, release: Release | None) -> list[App]:
         return release.apps if release is not None else self._context.adopted.apps()
 
-    def _deployment_of_bench(self, release: Release | None) -> str | None:
-        """Which deployment built the release of a bench."""
-        if self._site or release is None or not self._journal.content:
-            return None
-        built = self._journal.data.get("release") == release.id and self._journal.status == "live"
-        return self._journal.deployment_id if built else None
+    def _made_live_by(self, release: Release | None) -> dict[str, t.Any]:
+        """Which deployment made the release live, and when; unknown for what was there before we came."""
+        if self._site:
+            live = self._manifest.unit(self._unit) or {}
+            return {"deployment_id": live.get("deployment_id"), "since": live.get("since")}
+        journal = self._journal
+        ours = release is not None and journal.status == "live" and journal.data.get("release") == release.id
+        return {
+            "deployment_id": journal.deployment_id if ours else None,
+            "since": journal.content.get("closed") if ours else None,
+        }
 
     def _now(self) -> dict[str, t.Any] | None:
         """The newest deployment of the unit, and whether anybody is at work on it."""
         if not self._journal.content:
             return None
-        found = _report(self._journal.content)
+        found = self._report(self._journal.content)
+        found.pop("events")
         steps = self._journal.content.get("steps", [])
         last = steps[-1] if steps else None
         found.update(
@@ -112,6 +114,14 @@ class UnitRecords:
             at_work=claims.at_work(self._context.state_dir, self._unit) is not None,
         )
         return found
+
+    def _report(self, content: dict[str, t.Any]) -> dict[str, t.Any]:
+        """A journal without intents and options: those are for the way back alone."""
+        journal = claims.journal_of(self._context.state_dir, self._unit)
+        journal.content = content
+        told = {name: journal.data[name] for name in _TOLD if journal.data.get(name) is not None}
+        names = ("deployment_id", "status", "opened", "closed")
+        return {**{name: content.get(name) for name in names}, "events": journal.events(), **told}
 
     def _journals(self) -> list[dict[str, t.Any]]:
         """The unit's journals, the newest last."""
@@ -178,26 +188,6 @@ class UnitRecords:
         return known is not None and known.ready and os.path.isdir(known.path)
 
 
-def _report(content: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """A journal without intents and options: those are for the way back alone."""
-    data = content.get("data", {})
-    told = {name: data[name] for name in _TOLD if data.get(name) is not None}
-    names = ("deployment_id", "status", "opened", "closed")
-    return {**{name: content.get(name) for name in names}, "events": events_of(content), **told}
-
-
-def events_of(content: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """The steps of a journal as the ledger wants them."""
-    journal = Journal.__new__(Journal)
-    journal.content = dict(content)
-    return journal.events()
-
-
 def _is_overdue(step: t.Mapping[str, t.Any]) -> bool:
     """Whether nobody reported a step's end in time; another boot ended it in any case."""
     return step.get("boot_id") != clock.boot_id() or clock.since_boot() > float(step.get("deadline", 0))
-
-
-def read(context: BenchContext, unit: str, site: str | None, project: str, environment: str) -> dict[str, t.Any]:
-    """See :class:`UnitRecords`."""
-    return UnitRecords(context, unit, site, project, environment).read()

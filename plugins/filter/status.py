@@ -1,0 +1,86 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the servers' records say, put together."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: status
+short_description: Puts together what servers know of units
+version_added: 0.1.0
+author:
+  - The lockstep.deploy authors
+description:
+  - Makes a report of what M(lockstep.deploy.unit_info) returned for each unit - what is live, how far the newest
+    deployment is, what is half-done, and what to do next.
+positional: _input
+options:
+  _input:
+    description:
+      - A dictionary by unit, each with C(server), and C(info) as the module returned it, or C(error) why there is none,
+        with C(unreachable) where the server did not answer.
+    type: dict
+    required: true
+  project:
+    description: The project, for the headline.
+    type: str
+    required: true
+  environment:
+    description: The environment, for the headline.
+    type: str
+    required: true
+  progress:
+    description: What the ledger says of its newest deployment, see P(lockstep.deploy.ledger#lookup).
+    type: dict
+  statistics:
+    description: What the ledger says of all deployments.
+    type: dict
+  history:
+    description: Whether to list the last deployments.
+    type: bool
+    default: false
+  rollback_options:
+    description: Whether to list what each unit can go back to.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Tell what is live
+  lockstep.deploy.show:
+    lines: "{{ (groups.lockstep_units | lockstep.deploy.records(hostvars, 'lockstep_status')
+               | lockstep.deploy.status(project='shop', environment='production')).lines }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The report, and C(lines) of text that say the same.
+  type: dict
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import status_render
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import report
+
+
+def status(records: t.Any, project: str, environment: str, **options: t.Any) -> dict[str, t.Any]:
+    """See the documentation above."""
+    if not isinstance(records, dict):
+        raise AnsibleFilterError("lockstep.deploy.status works on records by unit")
+    given = [{"unit": unit, **record} for unit, record in records.items()]
+    found = report(given, now=clock.utc_now(), **options)
+    return {"report": found, "lines": status_render.as_lines(found, project, environment)}
+
+
+class FilterModule:
+    """The filter, for Ansible."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Filters by name."""
+        return {"status": status}

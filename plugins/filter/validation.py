@@ -1,0 +1,82 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The checks of all sites, put together."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: validation
+short_description: Puts together the checks of sites
+version_added: 0.1.0
+author:
+  - The lockstep.deploy authors
+description:
+  - Unites what M(lockstep.deploy.frappe_site_check) returned for each site.
+  - A site that could not be checked counts as failed.
+positional: _input
+options:
+  _input:
+    description: What was found, by unit. Or C(error), why nothing was found.
+    type: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Judge all sites
+  ansible.builtin.set_fact:
+    validated: >-
+      {{ groups.driver_frappe_site | lockstep.deploy.records(hostvars, 'lockstep_validation')
+         | lockstep.deploy.validation }}
+"""
+
+RETURN = r"""
+_value:
+  description: All sites together.
+  type: dict
+  contains:
+    total_checks:
+      description: How many checks there were.
+      type: int
+    passed:
+      description: How many passed.
+      type: int
+    failed:
+      description: How many failed.
+      type: int
+    inconclusive:
+      description: How many could not be decided.
+      type: int
+    overall_status:
+      description: V(failed) if one failed, V(passed) if all passed, else V(inconclusive).
+      type: str
+    sites:
+      description: The same by site, with the C(checks) of each.
+      type: dict
+    lines:
+      description: The same for people.
+      type: list
+      elements: str
+"""
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.site_validation import unite
+
+
+def validation(records: t.Any) -> dict[str, t.Any]:
+    """See the documentation above."""
+    if not isinstance(records, dict):
+        raise AnsibleFilterError("lockstep.deploy.validation works on what was found by unit")
+    return unite(records)
+
+
+class FilterModule:
+    """The filter, for Ansible."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Filters by name."""
+        return {"validation": validation}

@@ -1,0 +1,341 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the servers' records say, put together for people: what is live, what is half-done, what to do next.
+
+Pure: the records of units go in as the module ``unit_info`` returns them, a report comes out.
+"""
+
+from __future__ import annotations
+
+import shlex
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.verdict import ROLLBACK
+
+Record = t.Mapping[str, t.Any]
+
+_HISTORY = 10
+_BACKUPS = 5
+_PROGRESS = (
+    "current_stage",
+    "progress_percentage",
+    "sites_completed",
+    "sites_pending",
+    "sites_failed",
+    "estimated_completion",
+    "active_tasks",
+    "recent_logs",
+)
+
+
+class Issue(t.NamedTuple):
+    """Something that needs somebody, and what that one should do."""
+
+    text: str
+    action: str
+
+
+def report(
+    records: t.Iterable[Record],
+    *,
+    now: str,
+    progress: Record | None = None,
+    statistics: Record | None = None,
+    history: bool = False,
+    rollback_options: bool = False,
+) -> dict[str, t.Any]:
+    """Everything there is to say.
+
+    Args:
+        records: One per unit: ``unit``, ``server`` and ``info`` as the module returned it, or ``error`` why there is
+            none, with ``unreachable`` where the server did not answer.
+        now: The time, RFC 3339 in UTC.
+        progress: What the ledger of this controller says of its newest deployment, if it has one.
+        statistics: What it says of all.
+        history: Whether to list the last deployments.
+        rollback_options: Whether to list what each unit can go back to.
+
+    Returns:
+        A mapping for JSON, with the names of SPEC.md (J3).
+    """
+    given = list(records)
+    known = [{"server": record.get("server"), **record["info"]} for record in given if record.get("info")]
+    units = [_unit(record, now) for record in given]
+    newest = newest_deployment(known)
+    issues = _issues(given, units)
+    found = {
+        "timestamp": now,
+        "units": units,
+        "deployment_id": newest,
+        "deployment_status": _status(known, newest),
+        **_progress(known, newest, progress, now),
+        "issues": [issue.text for issue in issues],
+        "recommended_actions": list(dict.fromkeys(issue.action for issue in issues)),
+        "unreachable": sorted({str(record["server"]) for record in given if record.get("unreachable")}),
+        "statistics": dict(statistics) if statistics else None,
+    }
+    if history:
+        found["history"] = deployments(known)
+    if rollback_options:
+        found["rollback_options"] = [option for record in known for option in ways_back(record, now)]
+    return found
+
+
+def newest_deployment(known: t.Iterable[Record]) -> str | None:
+    """The deployment that began last on any unit."""
+    begun = [
+        (journal["opened"], journal["deployment_id"]) for record in known for journal in record.get("journals") or []
+    ]
+    return max(begun)[1] if begun else None
+
+
+def deployments(known: t.Iterable[Record]) -> list[dict[str, t.Any]]:
+    """The last ten deployments that any server remembers, the newest first."""
+    found: dict[str, dict[str, t.Any]] = {}
+    states: dict[str, list[str]] = {}
+    for record in known:
+        for journal in record.get("journals") or []:
+            entry = found.setdefault(journal["deployment_id"], _entry(journal["deployment_id"]))
+            entry["started_at"] = min(at for at in (entry["started_at"], journal["opened"]) if at)
+            entry["units"][record["unit"]] = journal["status"]
+            states.setdefault(journal["deployment_id"], []).append(str(journal["status"]))
+        for past in (record.get("manifest") or {}).get("deployment_history") or []:
+            entry = found.setdefault(past["deployment_id"], _entry(past["deployment_id"]))
+            entry.update({name: past.get(name) for name in ("version", "deployed_at", "deployed_by", "git_sha")})
+            entry["units"].setdefault(record["unit"], "live")
+    for deployment_id, entry in found.items():
+        # Journals are kept for a shorter time than the manifest's entries, which are written when a unit went live.
+        entry["status"] = _status_of(states.get(deployment_id) or ["live"])
+    return sorted(found.values(), key=lambda entry: str(entry["deployment_id"]), reverse=True)[:_HISTORY]
+
+
+def ways_back(record: Record, now: str) -> list[dict[str, t.Any]]:
+    """What a unit can go back to: the release before its last deployment, and its backups."""
+    found = []
+    way = record.get("way_back")
+    if way:
+        found.append(
+            {
+                "unit": record["unit"],
+                "deployment_id": way["deployment_id"],
+                "backup": None,
+                "release": way["release"],
+                "versions": way["versions"] or {},
+                "possible": bool(way["on_disk"]),
+                "meaning": _meaning(record, way, now),
+                "command": again(way["deployment_id"], record["unit"]),
+            }
+        )
+    for backup in list(reversed(record.get("backups") or []))[:_BACKUPS]:
+        ago = _ago(backup.get("taken_at"), now)
+        missing = "" if backup["on_disk"] else f", and its release {backup['release']} is no longer on the server"
+        found.append(
+            {
+                "unit": record["unit"],
+                "deployment_id": None,
+                "backup": backup["deployment_id"],
+                "release": backup["release"],
+                "versions": {},
+                "possible": bool(backup["on_disk"]),
+                "meaning": f"database and files as of {ago}; what was written since is lost{missing}",
+                "command": again(None, record["unit"], "-e", f"backup={backup['deployment_id']}"),
+            }
+        )
+    return found
+
+
+def _meaning(record: Record, way: Record, now: str) -> str:
+    if not way["on_disk"]:
+        return f"release {way['release']} is no longer on the server, so there is nothing to go back to"
+    if not way["thawed_at"]:
+        return "its users have written nothing since: it goes back fully"
+    journal = record.get("journal") or {}
+    kept = f" (kept when that was tried: {journal.get('reason')})" if journal.get("status") == "kept" else ""
+    if not way["backup"]:
+        return f"in code and traffic alone, if the migration only added things: no backup was taken{kept}"
+    return (
+        f"its users write on the new release since {_ago(way['thawed_at'], now)}: fully, if no table that the "
+        "migration touched was written since; in code alone, if the migration only added things; else only with -e "
+        f"rollback_data=true, which loses what was written{kept}"
+    )
+
+
+def _unit(record: Record, now: str) -> dict[str, t.Any]:
+    info = record.get("info")
+    base = {"unit": record["unit"], "server": record.get("server")}
+    if not info:
+        state = "unreachable" if record.get("unreachable") else "unknown"
+        return {**base, "state": state, "error": record.get("error") or "nothing was found out"}
+    journal = info.get("journal") or {}
+    return {
+        **base,
+        "driver": info["driver"],
+        "bench": info.get("bench"),
+        "site": info.get("site"),
+        "release": info.get("release"),
+        "apps": info.get("apps") or {},
+        "since": info.get("since"),
+        "deployment_id": info.get("deployment_id"),
+        "state": state_of(info),
+        "last_deployment": {name: journal.get(name) for name in ("deployment_id", "status", "phase", "reason")},
+    }
+
+
+def state_of(info: Record) -> str:
+    """What a unit is, in a word or two."""
+    journal = info.get("journal")
+    if journal and journal["open"]:
+        return _open_state(info, journal)
+    if not info.get("adopted"):
+        return "not adopted"
+    if info.get("closed") or info.get("maintenance"):
+        return "in maintenance"
+    return str(journal["status"]) if journal else "adopted"
+
+
+def _open_state(info: Record, journal: Record) -> str:
+    if journal["at_work"]:
+        return f"at work: {journal['phase'] or 'beginning'}"
+    if journal["status"] == "failed":
+        return "rollback failed"
+    lock = info.get("lock") or {}
+    ours = lock.get("owner") == journal["deployment_id"] and not lock.get("expired")
+    # A step that began and that nobody works on died with its process; between two steps there is no process to see.
+    if ours and journal["phase_status"] == "completed":
+        return f"between steps: {journal['phase']} is done"
+    return f"half-done: {journal['phase'] or 'nothing'} {journal['phase_status'] or 'began'}"
+
+
+def _issues(given: t.Sequence[Record], units: t.Sequence[Record]) -> list[Issue]:
+    found = _unreachable(given)
+    for record, unit in zip(given, units, strict=True):
+        info = record.get("info")
+        if info:
+            found += _issues_of(info, unit)
+        elif not record.get("unreachable"):
+            found.append(Issue(f"{unit['unit']}: {unit['error']}", "mend that, and ask again"))
+    return found
+
+
+def _unreachable(given: t.Sequence[Record]) -> list[Issue]:
+    by_server: dict[str, list[Record]] = {}
+    for record in given:
+        if record.get("unreachable"):
+            by_server.setdefault(str(record.get("server")), []).append(record)
+    return [
+        Issue(
+            f"server {server} can not be reached, so nothing is known of {len(lost)} units: {lost[0].get('error')}",
+            f"make server {server} reachable, and ask again",
+        )
+        for server, lost in by_server.items()
+    ]
+
+
+def _issues_of(info: Record, unit: Record) -> list[Issue]:
+    name, state = unit["unit"], unit["state"]
+    journal, lock = info.get("journal") or {}, info.get("lock") or {}
+    found = []
+    if lock.get("manual"):
+        found.append(Issue(f"{name} was locked by hand by {lock['owner']}", f"unlock {name} when you know why it was"))
+    if state.startswith(("half-done", "rollback failed")):
+        why = journal.get("rollback_error") or journal.get("reason")
+        text = f"deployment {journal['deployment_id']} of {name} is not finished: {state}"
+        found.append(Issue(text + (f" ({why})" if why else ""), again(journal["deployment_id"], name)))
+    elif journal.get("overdue"):
+        text = f"{journal['phase']} of {name} takes longer than it may, since {journal['phase_at']}"
+        found.append(Issue(text, f"look at the server of {name}"))
+    if not journal.get("open") and (info.get("maintenance") or info.get("closed")):
+        what = "shows its maintenance page" if info.get("closed") else "is in maintenance mode"
+        action = f"bench --site {info['site']} set-maintenance-mode off, if nobody needs it"
+        found.append(Issue(f"{name} {what}, and no deployment of it is open", action))
+    if info.get("answers") is False:
+        text = f"release {info['release']}, which serves {name}, does not accept connections"
+        found.append(Issue(text, f"look at the processes of release {info['release']} on {unit['server']}"))
+    return found
+
+
+def _progress(known: t.Sequence[Record], newest: str | None, progress: Record | None, now: str) -> dict[str, t.Any]:
+    """How far the newest deployment is: by the ledger if it knows it, and in any case by the records of its units."""
+    part = [record for record in known if (record.get("journal") or {}).get("deployment_id") == newest and newest]
+    sites = [record for record in part if record.get("site")]
+    running = [record for record in part if record["journal"]["open"]]
+    told = progress if progress and newest and progress.get("deployment_id") == newest else {}
+    found = {name: told.get(name) for name in _PROGRESS}
+    if not told:
+        found["current_stage"] = _stage(newest, running)
+        # Without the ledger nobody knows how many units were planned: only an end is certain.
+        found["progress_percentage"] = 100 if newest and not running else None
+        found["sites_pending"] = [record["site"] for record in sites if record["journal"]["open"]]
+        found["recent_logs"] = []
+    seen = {record["site"] for record in sites}
+    for name, states in (("sites_completed", model.DONE), ("sites_failed", {"restored", "kept", "failed"})):
+        ours = [record["site"] for record in sites if record["journal"]["status"] in states]
+        found[name] = [*ours, *(site for site in told.get(name) or [] if site not in seen)]
+    ended = {*found["sites_completed"], *found["sites_failed"]}
+    found["sites_pending"] = [site for site in found["sites_pending"] or [] if site not in ended]
+    found["active_tasks"] = [
+        {
+            "unit": record["unit"],
+            "phase": record["journal"]["phase"],
+            "seconds": model.seconds_between(record["journal"]["phase_at"], now),
+        }
+        for record in running
+        if record["journal"]["at_work"]
+    ]
+    return found
+
+
+def _stage(newest: str | None, running: t.Sequence[Record]) -> str | None:
+    if newest is None:
+        return None
+    return ", ".join(f"{record['journal']['phase']} of {record['unit']}" for record in running) or "done"
+
+
+def _status(known: t.Sequence[Record], newest: str | None) -> str | None:
+    return next((entry["status"] for entry in deployments(known) if entry["deployment_id"] == newest), None)
+
+
+def _status_of(states: t.Collection[str]) -> str:
+    """The status of a deployment (SPEC.md, J2) whose units' journals say this."""
+    if "failed" in states:
+        return "rollback_failed"
+    if "open" in states:
+        return "in_progress"
+    if model.DONE.issuperset(states):
+        return "completed"
+    return "rolled_back" if set(states) == {"restored"} else "partially_rolled_back"
+
+
+def _entry(deployment_id: str) -> dict[str, t.Any]:
+    names = ("version", "started_at", "deployed_at", "deployed_by", "git_sha", "status")
+    return {"deployment_id": deployment_id, **dict.fromkeys(names), "units": {}}
+
+
+def _ago(at: str | None, now: str) -> str:
+    """A time with how long ago that is."""
+    then, today = model.moment(at), model.moment(now)
+    if then is None or today is None:
+        return "an unknown time"
+    minutes = round((today - then).total_seconds() / 60)
+    if minutes < 120:
+        ago = f"{minutes} min"
+    elif minutes < 48 * 60:
+        ago = f"{minutes // 60} h"
+    else:
+        ago = f"{minutes // 1440} days"
+    return f"{minute(at)} ({ago} ago)"
+
+
+def minute(at: object) -> str:
+    """A time for people, to the minute."""
+    found = model.moment(at)
+    return f"{found:%Y-%m-%d %H:%M} UTC" if found else "-"
+
+
+def again(deployment_id: str | None, unit: str, *more: str) -> str:
+    """The command that takes a unit back."""
+    chosen = ["-e", f"deployment_id={deployment_id}"] if deployment_id else []
+    return " ".join([ROLLBACK, *(shlex.quote(word) for word in [*chosen, "-e", f"only={unit}", *more])])

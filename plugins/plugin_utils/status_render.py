@@ -1,0 +1,110 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A status report for people, as lines of text."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.plan_render import duration, table
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import minute
+
+Report = t.Mapping[str, t.Any]
+_KINDS = {"frappe_bench": "bench", "frappe_site": "site"}
+
+
+def as_lines(report: Report, project: str, environment: str) -> list[str]:
+    """A report of :func:`status.report` as lines of text."""
+    lines = [f"{project}, {environment}, {minute(report['timestamp'])}", "", *_units(report["units"]), ""]
+    lines += _deployment(report)
+    if report["issues"]:
+        lines += ["", "Issues", *(f"  x {issue}" for issue in report["issues"])]
+        lines += ["", "What to do", *(f"  > {action}" for action in report["recommended_actions"])]
+    if "history" in report:
+        lines += ["", "Last deployments", *_history(report["history"])]
+    if "rollback_options" in report:
+        lines += ["", "Ways back", *_ways_back(report["rollback_options"])]
+    if report["statistics"]:
+        lines += ["", _statistics(report["statistics"])]
+    return lines
+
+
+def _units(units: t.Sequence[Report]) -> list[str]:
+    rows = [
+        (
+            unit["unit"],
+            _KINDS.get(str(unit.get("driver")), str(unit.get("driver") or "-")),
+            str(unit["server"] or "-"),
+            unit.get("release") or "-",
+            ", ".join(f"{name} {app['version'] or app['commit'][:12]}" for name, app in unit.get("apps", {}).items())
+            or "-",
+            minute(unit.get("since")),
+            unit.get("deployment_id") or "-",
+            unit["state"],
+        )
+        for unit in units
+    ]
+    return table(("Unit", "Kind", "Server", "Release", "Apps", "Since", "Deployment", "State"), rows)
+
+
+def _deployment(report: Report) -> list[str]:
+    if report["deployment_id"] is None:
+        return ["No deployment is known."]
+    percent = report["progress_percentage"]
+    stage = f"{report['current_stage']}{'' if percent is None else f', {percent} %'}"
+    lines = [f"Last deployment {report['deployment_id']}: {report['deployment_status']}; {stage}"]
+    for name, word in (("sites_completed", "done"), ("sites_pending", "pending"), ("sites_failed", "not done")):
+        if report[name]:
+            lines.append(f"  {word}: {', '.join(report[name])}")
+    for task in report["active_tasks"]:
+        seconds = "" if task["seconds"] is None else f" for {duration(task['seconds'])}"
+        lines.append(f"  at work: {task['phase']} of {task['unit']}{seconds}")
+    if report["estimated_completion"]:
+        lines.append(f"  expected to end: {minute(report['estimated_completion'])}")
+    return lines
+
+
+def _history(history: t.Sequence[Report]) -> list[str]:
+    if not history:
+        return ["  none"]
+    rows = [
+        (
+            entry["deployment_id"],
+            minute(entry["started_at"] or entry["deployed_at"]),
+            entry["status"],
+            entry["version"] or "-",
+            entry["deployed_by"] or "-",
+            (entry["git_sha"] or "-")[:12],
+            str(len(entry["units"])),
+        )
+        for entry in history
+    ]
+    return table(("Deployment", "Begun", "Status", "Version", "By", "File's commit", "Units"), rows)
+
+
+def _ways_back(options: t.Sequence[Report]) -> list[str]:
+    if not options:
+        return ["  none"]
+    lines = []
+    for option in options:
+        versions = ", ".join(f"{name} {version or '?'}" for name, version in option["versions"].items())
+        if option["deployment_id"]:
+            title = f"before deployment {option['deployment_id']}, release {option['release']}"
+        else:
+            title = f"backup {option['backup']}, release {option['release']}"
+        lines.append(f"  {option['unit']}: {title}{f' ({versions})' if versions else ''}")
+        lines.append(f"    {option['meaning']}")
+        if option["possible"]:
+            lines.append(f"    {option['command']}")
+    return lines
+
+
+def _statistics(found: Report) -> str:
+    average = found.get("averageDeploymentTime")
+    taken = "" if average is None else f", {duration(average)} on average"
+    return (
+        f"Deployments in this controller's ledger: {found['totalDeployments']}, {found['successfulDeployments']} "
+        f"completed, {found['failedDeployments']} not, {found['rollbackRate']:g} % rolled back{taken}"
+    )
