@@ -259,32 +259,35 @@ def _issues_of(info: Record, unit: Record) -> list[Issue]:
 
 def _progress(known: t.Sequence[Record], newest: str | None, progress: Record | None, now: str) -> dict[str, t.Any]:
     """How far the newest deployment is: by the ledger if it knows it, and in any case by the records of its units."""
-    part = [record for record in known if (record.get("journal") or {}).get("deployment_id") == newest and newest]
-    sites = [record for record in part if record.get("site")]
+    part = [record for record in known if newest and (record.get("journal") or {}).get("deployment_id") == newest]
     running = [record for record in part if record["journal"]["open"]]
-    told = progress if progress and newest and progress.get("deployment_id") == newest else {}
-    found = {name: told.get(name) for name in _PROGRESS}
-    if not told:
-        found["current_stage"] = _stage(newest, running)
+    if progress and newest and progress.get("deployment_id") == newest:
+        found = {name: progress.get(name) for name in _PROGRESS}
+    else:
         # Without the ledger nobody knows how many units were planned: only an end is certain.
-        found["progress_percentage"] = 100 if newest and not running else None
-        found["sites_pending"] = [record["site"] for record in sites if record["journal"]["open"]]
-        found["recent_logs"] = []
-    seen = {record["site"] for record in sites}
-    for name, states in (("sites_completed", model.DONE), ("sites_failed", {"restored", "kept", "failed"})):
-        ours = [record["site"] for record in sites if record["journal"]["status"] in states]
-        found[name] = [*ours, *(site for site in told.get(name) or [] if site not in seen)]
-    ended = {*found["sites_completed"], *found["sites_failed"]}
-    found["sites_pending"] = [site for site in found["sites_pending"] or [] if site not in ended]
-    found["active_tasks"] = [
-        {
-            "unit": record["unit"],
-            "phase": record["journal"]["phase"],
-            "seconds": model.seconds_between(record["journal"]["phase_at"], now),
-        }
+        found = dict.fromkeys(_PROGRESS)
+        found.update(current_stage=_stage(newest, running), recent_logs=[])
+        found.update(progress_percentage=100 if newest and not running else None)
+    tasks = [
+        {"unit": record["unit"], "phase": journal["phase"], "seconds": model.seconds_between(journal["phase_at"], now)}
         for record in running
-        if record["journal"]["at_work"]
+        for journal in [record["journal"]]
+        if journal["at_work"]
     ]
+    return {**found, **_sites(part, found), "active_tasks": tasks}
+
+
+def _sites(part: t.Sequence[Record], told: Record) -> dict[str, list[str]]:
+    """The sites of a deployment by what became of them; their own records win over what was told."""
+    found: dict[str, list[str]] = {"sites_completed": [], "sites_pending": [], "sites_failed": []}
+    for record in part:
+        if record.get("site"):
+            status = record["journal"]["status"]
+            gone = "sites_failed" if status in ("restored", "kept", "failed") else "sites_pending"
+            found["sites_completed" if status in model.DONE else gone].append(record["site"])
+    seen = {site for sites in found.values() for site in sites}
+    for name, sites in found.items():
+        sites += [site for site in told[name] or [] if site not in seen]
     return found
 
 
