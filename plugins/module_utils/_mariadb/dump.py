@@ -147,7 +147,12 @@ def _jobs(
     """
 
     def job(tables: list[str], locks: bool) -> t.Callable[[Crew], list[TableFile]]:
-        return lambda crew: _dump_group(database, folder, compression, tables, crew, locks, timeout)
+        def run(crew: Crew) -> list[TableFile]:
+            group = _Group(folder, compression, crew)
+            dump_tables(database, tables, group.opened, crew, lock=locks, patience=timeout, ours=[lock.connection_id])
+            return group.finished()
+
+        return run
 
     tables = [table for table in lock.tables.values() if table.has_rows]
     weights = {table.name: table.bytes + _EMPTY_TABLE for table in tables if table.transactional}
@@ -156,35 +161,37 @@ def _jobs(
     return first + [job(group, False) for group in balanced(weights, workers * _PER_WORKER) if group]
 
 
-def _dump_group(
-    database: Database,
-    folder: str,
-    compression: Compression,
-    tables: list[str],
-    crew: Crew,
-    locks: bool,
-    timeout: float,
-) -> list[TableFile]:
-    files: list[TableFile] = []
-    waiting: list[TableFile] = []
+class _Group:
+    """The files of one run of the dump program."""
 
-    def compress() -> None:
-        compression.replace([file.plain for file in waiting])
-        waiting.clear()
+    def __init__(self, folder: str, compression: Compression, crew: Crew) -> None:
+        self._folder = folder
+        self._compression = compression
+        self._crew = crew
+        self._files: list[TableFile] = []
+        self._waiting: list[TableFile] = []
 
-    def opened(table: str) -> TableFile:
-        if files and files[-1].waits:
-            waiting.append(files[-1])
-            if sum(file.measure.bytes for file in waiting) > _PENDING:
-                compress()
-        files.append(TableFile(table, folder, compression, crew))
-        return files[-1]
+    def opened(self, table: str) -> TableFile:
+        """The file of the next table; the one before is finished by now."""
+        self._take_last()
+        if sum(file.measure.bytes for file in self._waiting) > _PENDING:
+            self._compress()
+        self._files.append(TableFile(table, self._folder, self._compression, self._crew))
+        return self._files[-1]
 
-    dump_tables(database, tables, opened, crew, lock=locks, patience=timeout)
-    if files[-1].waits:
-        waiting.append(files[-1])
-    compress()
-    return files
+    def finished(self) -> list[TableFile]:
+        """All files, compressed."""
+        self._take_last()
+        self._compress()
+        return self._files
+
+    def _take_last(self) -> None:
+        if self._files and self._files[-1].waits:
+            self._waiting.append(self._files[-1])
+
+    def _compress(self) -> None:
+        self._compression.replace([file.plain for file in self._waiting])
+        self._waiting.clear()
 
 
 def _refuse_too_large(files: t.Sequence[TableFile], limit: int) -> None:

@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"(?:ERROR|[Ee]rror:?) (\d{4})\b|\((\d{4})\)\s*$", re.MULTI
 
 UNKNOWN_THREAD = 1094
 LOCK_TIMEOUT = 1205
-CONNECTION_LOST = 2013
+CONNECTION_LOST = (2006, 2013, 1927, 4031, 1053)  # gone away, lost, killed, idle for too long, server shut down
 STATEMENT_TIMEOUT = 1969
 NO_SUCH_TABLE = 1146
 INVALID_VIEW = 1356
@@ -23,7 +23,7 @@ DEFINER_REFUSED = (1227, 1449, 4085)  # needs SUPER or SET USER; the definer is 
 
 _SAYINGS = {
     (2002, 2003, 2005): "the database server at {where} does not answer",
-    (2006, CONNECTION_LOST, 1927, 1053): "the connection to the database server at {where} was lost",
+    CONNECTION_LOST: "the connection to the database server at {where} was lost",
     (1045, 1698, 1130): "the database server at {where} does not let user {user} in: wrong password or unknown user",
     (1049,): "there is no database {name} at {where}",
     (1044,): "user {user} may not use database {name} at {where}",

@@ -19,6 +19,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session i
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import Table, listing
 
 _ATTEMPTS = 5
+_ANSWER = 60.0  # seconds
 
 
 class ReadLock:
@@ -41,7 +42,7 @@ class ReadLock:
             LockstepError: The connection was lost meanwhile.
         """
         try:
-            self._session.execute("DO 1")
+            self._session.execute("DO 1", timeout=_ANSWER)
         except DatabaseError as error:
             raise LockstepError(
                 "the connection that locked the tables was lost, so the copy may not be of one point in time",
@@ -55,6 +56,9 @@ def read_locked(database: Database, timeout: float) -> t.Iterator[ReadLock]:
 
     Only InnoDB tables are locked: a writer that waits for any other table keeps readers out, too, and with them the
     copy that it waits for. Those tables are to be locked by whoever copies them.
+
+    A transaction that has written to one table and wants another one, which is locked by then, is rolled back by the
+    server as a deadlock. In a freeze there is none.
 
     Args:
         database: As its own user, who may lock its tables.

@@ -15,6 +15,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names imp
 
 METADATA_WAIT = "Waiting for table metadata lock"
 LEVEL_WAIT = "Waiting for table level lock"
+_DUMP = "SQL_NO_CACHE */"  # how the dump program reads tables
 _NAMED = 3  # threads named in an error
 
 Ask = t.Callable[[str], list[Row]]
@@ -116,7 +117,7 @@ def blockers(database: Database, ours: t.Collection[int]) -> str:
     others = [
         thread
         for thread in threads(database.query, [database.user])
-        if thread.id not in ours and thread.schema == database.name
+        if thread.id not in ours and thread.schema == database.name and _DUMP not in thread.info
     ]
     holders = lock_holders(database.query, database.name)
     known = [thread for thread in others if holders and thread.id in holders]

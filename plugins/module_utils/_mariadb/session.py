@@ -114,6 +114,10 @@ class Session:
                 raise DatabaseError(f"the database server at {self._database.where} gave no answer in {timeout:g} s")
             if self._stderr.fileno() in ready:
                 complaints += os.read(self._stderr.fileno(), _CHUNK)
+                # The mark is asked of the server, which will not answer any more.
+                if complaints and self._database.error(bytes(complaints)).number in CONNECTION_LOST:
+                    self._client.kill()
+                    raise self._lost(bytes(complaints))
             if self._stdout.fileno() in ready:
                 chunk = os.read(self._stdout.fileno(), _CHUNK)
                 if not chunk:
@@ -140,5 +144,5 @@ class Session:
         if complaints.strip():
             return self._database.error(complaints)
         return DatabaseError(
-            f"the connection to the database server at {self._database.where} was lost", number=CONNECTION_LOST
+            f"the connection to the database server at {self._database.where} was lost", number=CONNECTION_LOST[0]
         )

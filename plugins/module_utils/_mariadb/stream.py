@@ -36,6 +36,7 @@ def dump_tables(
     *,
     lock: bool = False,
     patience: float | None = None,
+    ours: t.Collection[int] = (),
 ) -> None:
     """Dump tables, each into a part of its own.
 
@@ -46,6 +47,7 @@ def dump_tables(
         crew: Starts the child.
         lock: Whether the dump program shall lock the tables itself.
         patience: Seconds the server may keep it waiting.
+        ours: Connections that are not to blame when it does.
 
     Raises:
         LockstepError: A table is locked by others, the server is gone, or the parts can't be written.
@@ -65,7 +67,7 @@ def dump_tables(
                 splitter.feed(data)
         except TimeoutError:
             raise DatabaseError(
-                f"a table of {database.name} can't be read for {patience:g} s: it is {blockers(database, ())}"
+                f"a table of {database.name} can't be read for {patience:g} s: it is {blockers(database, ours)}"
             ) from None
         if child.wait() != 0:
             complaints.seek(0)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import threading
@@ -87,7 +88,10 @@ def test_groups_are_balanced(weights: dict[str, int], count: int) -> None:
 
 
 def test_results_come_in_the_order_of_the_jobs() -> None:
-    assert side_by_side([lambda _, n=n: n for n in range(20)], 4) == list(range(20))
+    def number(value: int, _: Crew) -> int:
+        return value
+
+    assert side_by_side([functools.partial(number, value) for value in range(20)], 4) == list(range(20))
 
 
 def test_children_end_when_another_job_fails_and_no_more_are_started() -> None:
