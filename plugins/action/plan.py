@@ -90,7 +90,7 @@ class ActionModule(ActionBase):
         if given:
             choices.deployment = ansible_values.plain(given)
         if choices.deployment is not None:
-            return deployment.load_chosen(choices, self._loader.get_basedir())
+            return deployment.load_chosen(choices.deployment, choices, self._loader.get_basedir())
         file = variables.get("lockstep_deployment_file")
         if not file:
             message = "expected one: -i path/to/deployment.yml, or -e deployment_config=path/to/deployment.yml"

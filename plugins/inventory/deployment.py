@@ -10,7 +10,7 @@ DOCUMENTATION = r"""
 name: deployment
 short_description: A deployment file as inventory
 version_added: 0.1.0
-author: The lockstep.deploy authors
+author: The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Turns a deployment file, YAML or JSON, into hosts, one for each unit - the new release of each bench on each server,
     and each site.
@@ -30,7 +30,7 @@ options:
     choices: [lockstep.deploy.deployment]
   bench_path:
     description: Folder of the bench, where the file describes none. C(/home/<bench_user>/frappe-bench) by default.
-    type: path
+    type: str
     env:
       - name: LOCKSTEP_BENCH_PATH
     ini:
@@ -39,7 +39,7 @@ options:
     vars:
       - name: lockstep_bench_path
   bench_user:
-    description: System user that owns the bench, where the file names none. C(frappe) by default.
+    description: System user that owns the bench, where the file names none. The owner of its folder by default.
     type: str
     env:
       - name: LOCKSTEP_BENCH_USER
@@ -91,6 +91,7 @@ from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import trust_as_template
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import (
     ansible_values,
     deployment,
@@ -134,19 +135,19 @@ class InventoryModule(BaseInventoryPlugin):
         file = path if choices.deployment is None else None
         try:
             self._add(self._load(path, choices))
-        except DeploymentError as error:
+        except LockstepError as error:
             self._add_controller(
                 lockstep_deployment_file=file and os.path.abspath(file),
                 lockstep_deployment=None,
-                lockstep_deployment_errors=error.lines,
+                lockstep_deployment_errors=error.lines if isinstance(error, DeploymentError) else [str(error)],
             )
-            self.display.warning(f"{error.summary}. There are no units; lockstep_deployment_errors says what is wrong.")
+            self.display.warning(f"{error.message}. There are no units; lockstep_deployment_errors says what is wrong.")
         except RecursionError as error:
             raise AnsibleParserError(f"{path} is nested too deeply, or contains itself.") from error
 
     def _load(self, path: str, choices: options.Choices) -> deployment.Deployment:
         if choices.deployment is not None:
-            return deployment.load_chosen(choices, os.path.dirname(os.path.abspath(path)))
+            return deployment.load_chosen(choices.deployment, choices, os.path.dirname(os.path.abspath(path)))
         if self._document is not None:
             data, lines = self._document
             return deployment.build(data, lines, os.path.abspath(path), choices)

@@ -1,4 +1,4 @@
-# Copyright (c) 2026, The lockstep.deploy authors
+# Copyright (c) 2026, The lockstep.deploy authors (@lockstep-deploy)
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
@@ -11,7 +11,7 @@ module: plan
 short_description: Plans a deployment
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Reads a deployment file, pins every app to a commit, reads what each app declares there, and lays out the units in
     the order they will be admitted.
@@ -19,6 +19,8 @@ description:
   - Fails with all errors at once, each a line that names file, line and path.
   - The extra variables C(only), C(only_closure), C(target_sites), C(deployment_strategy), C(strategy) and the options
     by their names win over the file; an empty text counts as absent. C(--limit) is followed, too.
+extends_documentation_fragment:
+  - lockstep.deploy.attributes.info
 options:
   deployment:
     description:
@@ -54,13 +56,6 @@ options:
     description: Seconds that one git command may take.
     type: float
     default: 600
-attributes:
-  check_mode:
-    description: Nothing is changed in either mode; files that are asked for are not written under C(--check).
-    support: full
-  diff_mode:
-    description: Nothing is changed.
-    support: none
 """
 
 EXAMPLES = r"""
@@ -109,14 +104,3 @@ resolution:
   returned: when dependencies were looked at and something is wrong
   type: dict
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-
-def main() -> None:
-    """Only reached where the action plugin was not found."""
-    AnsibleModule(argument_spec={}).fail_json(msg="lockstep.deploy.plan runs on the controller, as an action plugin.")
-
-
-if __name__ == "__main__":
-    main()

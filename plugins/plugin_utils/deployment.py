@@ -129,18 +129,17 @@ def load(source: str | t.Mapping[str, t.Any], choices: Choices, text: str | None
     return build(data, lines, file, choices)
 
 
-def load_chosen(choices: Choices, *folders: str) -> Deployment:
+def load_chosen(source: str | dict[str, t.Any], choices: Choices, *folders: str) -> Deployment:
     """Load the deployment that ``deployment_config`` gives.
 
     Args:
-        choices: What was chosen for this run, a deployment among it.
+        source: Its path, or the deployment itself.
+        choices: What was chosen for this run.
         folders: Where a relative path is looked for, after the current folder.
 
     Raises:
         DeploymentError: With everything that is wrong.
     """
-    source = choices.deployment
-    assert source is not None
     if isinstance(source, str):
         path = os.path.expanduser(source)
         places = [os.path.abspath(path), *(os.path.join(folder, path) for folder in folders)]
@@ -174,7 +173,7 @@ def build(data: t.Any, lines: Lines, file: str | None, choices: Choices) -> Depl
         deployment, found = _assemble(_sound(data, problems), lines, file, choices)
         problems.extend(found)
     problems = [problem.placed(shown, lines.line(problem.path)) for problem in problems]
-    problems.extend(choices.problems)
+    problems += [*choices.problems, *option_reader.find_place_problems(choices)]
     if problems:
         raise DeploymentError(sorted(problems, key=lambda problem: (problem.file != shown, problem.line or 0)), shown)
     return deployment

@@ -87,6 +87,17 @@ def defaults() -> dict[str, t.Any]:
     return {name: option["default"] for name, option in validation.option_schemas().items()}
 
 
+def find_place_problems(choices: Choices) -> list[Problem]:
+    """What is wrong with where the one bench is said to be, whether by variable, environment or configuration."""
+    given = (("bench_path", "path"), ("bench_user", "user"), ("server", "name"))
+    return [
+        Problem((f"lockstep_{field}",), message, file="defaults")
+        for field, definition in given
+        if getattr(choices, field) is not None
+        for message in validation.find_definition_problems(definition, getattr(choices, field))
+    ]
+
+
 def canonical_strategy(text: str) -> str:
     """A strategy in its one spelling."""
     return text.strip().replace("_", "-")

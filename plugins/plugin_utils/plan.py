@@ -82,7 +82,7 @@ def make_plan(deployment: Deployment, sources: Sources, around: Surroundings | N
         raise PlanError(problems, deployment.shown_file, resolution.as_plan())
     warnings = [*deployment.warnings, *collected.warnings, *resolution.warnings]
     planned = [_with_declared(unit, resolution.graph) for unit in units]
-    return _assemble(deployment, planned, collected.apps, resolution, around, warnings)
+    return _assemble(deployment, planned, collected.apps, resolution, resolution.graph, around, warnings)
 
 
 def _assemble(
@@ -90,11 +90,10 @@ def _assemble(
     units: list[Unit],
     pinned: t.Mapping[str, Pinned],
     resolution: Resolution,
+    graph: Graph,
     around: Surroundings,
     warnings: list[str],
 ) -> dict[str, t.Any]:
-    graph = resolution.graph
-    assert graph is not None
     options, strategy = deployment.options, deployment.strategy
     now = (around.now or datetime.datetime.now(datetime.UTC)).astimezone(datetime.UTC)
     seconds = schedule.estimates(units, around.history, strategy, options)

@@ -13,8 +13,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-import semantic_version
-
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.libraries import need
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.urls import repository_name
 
 _NAME = re.compile(r"(?P<name>.*?)(?P<range>\s*[<>=!~^].*)?\Z", re.DOTALL)
@@ -73,19 +72,19 @@ def matches(version: str, limits: str) -> bool:
     Raises:
         ValueError: The version or the range can't be read.
     """
-    return not limits or _spec(limits).match(_version(version))
+    return not limits or bool(_spec(limits).match(_version(version)))
 
 
-def _spec(limits: str) -> semantic_version.SimpleSpec:
+def _spec(limits: str) -> t.Any:
     try:
-        return semantic_version.SimpleSpec(limits)
+        return need("semantic_version").SimpleSpec(limits)
     except ValueError:
         raise ValueError(f"{limits!r} is no version range such as >=15.0.0,<16.0.0") from None
 
 
-def _version(text: str) -> semantic_version.Version:
+def _version(text: str) -> t.Any:
     """``16.0.0-dev`` as it is, ``14.81`` and ``v15.0`` filled up, ``16.0.0.dev0`` as the development version it is."""
-    plain = text.strip().removeprefix("v")
+    semantic_version, plain = need("semantic_version"), text.strip().removeprefix("v")
     if semantic_version.validate(plain):
         return semantic_version.Version(plain)
     tail = _PEP_440_TAIL.match(plain)

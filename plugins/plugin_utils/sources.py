@@ -17,10 +17,9 @@ import threading
 import time
 import typing as t
 
-import packaging.version
-
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import git
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.libraries import need
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.urls import Address, without_credentials
 
 BRANCH = "lockstep"
@@ -276,11 +275,12 @@ class Sources:
 
 def newest_tag(tags: t.Iterable[str]) -> str | None:
     """The newest tag by version order; a pre-release only where there is nothing else. None without versions."""
-    versions: list[tuple[bool, packaging.version.Version, str]] = []
+    packaging_version = need("packaging.version")
+    versions: list[tuple[bool, t.Any, str]] = []
     for tag in tags:
         try:
-            version = packaging.version.Version(tag.removeprefix("v"))
-        except packaging.version.InvalidVersion:
+            version = packaging_version.Version(tag.removeprefix("v"))
+        except packaging_version.InvalidVersion:
             continue
         versions.append((not version.is_prerelease, version, tag))
     return max(versions)[2] if versions else None

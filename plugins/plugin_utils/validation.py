@@ -18,6 +18,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.compiled_schema import Check, compile_schema
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.document import Lines, VaultedText
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.libraries import need
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import Path, Problem
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.urls import without_credentials
 
@@ -85,16 +86,23 @@ def find_problems(data: t.Any, lines: Lines) -> list[Problem]:
 
 def find_option_problems(name: str, value: t.Any) -> list[str]:
     """What is wrong with one option's value; messages without a place."""
-    option = {**option_schemas()[name], "$defs": schema()["$defs"]}
-    if compile_schema(option)(value):
+    return _find_in(option_schemas()[name], value)
+
+
+def find_definition_problems(name: str, value: t.Any) -> list[str]:
+    """What is wrong with a value that should be one of the schema's definitions (``path``, ``name``, …)."""
+    return _find_in({"$ref": f"#/$defs/{name}"}, value)
+
+
+def _find_in(against: dict[str, t.Any], value: t.Any) -> list[str]:
+    whole = {**against, "$defs": schema()["$defs"]}
+    if compile_schema(whole)(value):
         return []
-    return [message for _path, message in _explain(value, option, Lines(), [])]
+    return [message for _path, message in _explain(value, whole, Lines(), [])]
 
 
 def _explain(data: t.Any, against: t.Any, lines: Lines, wrong: list[int]) -> t.Iterator[tuple[Path, str]]:
-    from jsonschema import Draft202012Validator  # here, since it takes longer to import than a valid file to check
-
-    for error in Draft202012Validator(against).iter_errors(data):
+    for error in need("jsonschema").Draft202012Validator(against).iter_errors(data):
         for leaf in _leaves(error):
             path = tuple(leaf.absolute_path)
             if len(path) > 1 and path[0] == "sites" and wrong:

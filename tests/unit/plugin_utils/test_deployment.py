@@ -102,6 +102,17 @@ def test_where_the_bench_is_comes_from_defaults_that_can_be_set(load: Load) -> N
     assert (bench["server"], bench["root"]) == ("web1", "/srv/lockstep/bench-15")
 
 
+def test_defaults_are_checked_too(load: Load) -> None:
+    found = errors(
+        load, json.dumps(SAMPLE), lockstep_bench_path="bench", lockstep_bench_user="a b", lockstep_server="-x"
+    )
+    assert [line.split(";")[0] for line in found] == [
+        'defaults: lockstep_bench_path: found "bench"',
+        'defaults: lockstep_bench_user: found "a b"',
+        'defaults: lockstep_server: found "-x"',
+    ]
+
+
 def test_the_project_is_called_like_the_file(load: Load) -> None:
     assert load(json.dumps(SAMPLE), name="my shop.yml").project == "my-shop"
 
