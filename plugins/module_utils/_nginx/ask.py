@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -15,6 +16,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.config impo
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.parse import Directive
 
 _TIMEOUT = 5.0
+# What connecting to ::1 says where IPv6 is switched off, also when nginx could bind [::].
+_NO_IPV6 = (errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EAFNOSUPPORT)
 # PROXY protocol, version 1: "the connection is our own" (haproxy, doc/proxy-protocol.txt, 2.1).
 _PROXY = b"PROXY UNKNOWN\r\n"
 
@@ -62,6 +65,8 @@ def _ask(listen: t.Sequence[str], name: str, expected: str | None) -> list[str]:
             preface=_PROXY if "proxy_protocol" in listen else b"",
         )
     except http.NoAnswer as error:
+        if where.startswith("[::]") and getattr(error.__cause__, "errno", None) in _NO_IPV6:
+            return []  # no visitor can come that way
         return [f"{host} on {where}: {error}"]
     if answer.status == 200 and answer.text.strip() == expected:
         return []
