@@ -31,6 +31,7 @@ _ARGUMENTS: dict[str, t.Any] = {
     "deployment": {"type": "raw"},
     "plan_file": {"type": "str"},
     "plan_graph": {"type": "str"},
+    "strategy": {"type": "str"},
     "show": {"type": "bool", "default": False},
     "export": {"type": "bool", "default": False},
     "installed": {"type": "dict", "default": {}},
@@ -65,7 +66,7 @@ class ActionModule(ActionBase):
         return result
 
     def _plan(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        found = self._deployment(arguments["deployment"], variables)
+        found = self._deployment(arguments["deployment"], arguments["strategy"], variables)
         around = plan.Surroundings(
             servers=set(variables.get("groups", {}).get("all", ())),
             limit=self._limit(variables),
@@ -81,7 +82,7 @@ class ActionModule(ActionBase):
             written["archives"] = {app["name"]: sources.export(app["commit"]) for app in planned["apps"]}
         return {"plan": planned, "window": schedule.window(found.strategy, found.options), **written}
 
-    def _deployment(self, given: t.Any, variables: dict[str, t.Any]) -> deployment.Deployment:
+    def _deployment(self, given: t.Any, strategy: str | None, variables: dict[str, t.Any]) -> deployment.Deployment:
         """The deployment that the task, an extra variable or the inventory names, in this order."""
         choices = options.read(ansible_values.plain(load_extra_vars(self._loader)), os.environ)
         known = ansible_values.plain((variables.get("lockstep_deployment") or {}).get("defaults") or {})
@@ -89,6 +90,8 @@ class ActionModule(ActionBase):
             setattr(choices, name, value)
         if given:
             choices.deployment = ansible_values.plain(given)
+        if strategy and choices.strategy is None:
+            choices.strategy = options.canonical_strategy(strategy)
         if choices.deployment is not None:
             return deployment.load_chosen(choices.deployment, choices, self._loader.get_basedir())
         file = variables.get("lockstep_deployment_file")

@@ -33,6 +33,9 @@ options:
   plan_graph:
     description: Where the plan is drawn as a Mermaid flowchart. Not under C(--check).
     type: str
+  strategy:
+    description: The strategy, where no extra variable names one. It wins over the file.
+    type: str
   show:
     description: Whether the plan is printed as tables.
     type: bool

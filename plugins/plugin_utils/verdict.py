@@ -242,6 +242,9 @@ class _Telling:
     def _kept(self, unit: str) -> list[str]:
         record = self.court.record(unit)
         why = record.get("reason") or "users may have written since it was thawed"
+        if not self.court.planned.get(unit, {}).get("site", unit):
+            # A bench holds nobody's data: it is kept for the sites that are.
+            return [f"{unit}: {_one_line(why)}"]
         return [
             f"{unit}: {_one_line(why)}",
             f"  {_loss(record.get('loss'))}",

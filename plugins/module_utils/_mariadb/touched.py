@@ -123,8 +123,15 @@ def may_be_meant(table: str, logged: t.Collection[str], tables: t.Collection[str
     leaves = {found[1] for pattern in (_ONE_WORD, _MORE_WORDS) for found in pattern.findall(f"`{table}`")}
     if table in logged or leaves <= set(logged):
         return True
-    # Other versions may cut names elsewhere: what is no table stands for every table that begins with it.
-    return any(name not in tables and table.startswith(f"{name} ") for name in logged)
+    # Other versions may cut names elsewhere: what is no table stands for every table that begins with it. Not so a name
+    # that is logged beside a whole one it begins (`tabCustom` beside `tabCustom Note`): that is where it comes from.
+    return any(
+        name not in tables and table.startswith(f"{name} ") and not _explained(name, logged, tables) for name in logged
+    )
+
+
+def _explained(cut: str, logged: t.Collection[str], tables: t.Collection[str]) -> bool:
+    return any(name in tables and name.startswith(f"{cut} ") for name in logged)
 
 
 def _younger(times: Times, since: float) -> bool:
