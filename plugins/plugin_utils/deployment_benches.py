@@ -32,10 +32,6 @@ class Benches:
     problems: list[Problem] = dataclasses.field(default_factory=list)
     incomplete: bool = False
 
-    def named(self, name: str) -> list[dict[str, t.Any]]:
-        """The instances of one bench, one per server."""
-        return [bench for bench in self.instances if bench["name"] == name]
-
 
 def read_benches(raw: t.Any, sites: list[t.Any], servers: list[str], apps: Apps, choices: Choices) -> Benches:
     """Read the benches.

@@ -72,10 +72,6 @@ class Graph:
                 waiting.extend(self._needs[name])
         return sorted(found, key=self._position().__getitem__)
 
-    def remaining(self, weights: t.Mapping[str, float]) -> dict[str, float]:
-        """For each name, the weight of the heaviest chain that begins with it and ends where nobody waits any more."""
-        return dict(zip(self._names, self._remaining(weights), strict=True))
-
     def critical_path(self, weights: t.Mapping[str, float]) -> CriticalPath:
         """The heaviest chain of all."""
         if not self._names:
@@ -131,6 +127,7 @@ class Graph:
         return {name: position for position, name in enumerate(self.order())}
 
     def _remaining(self, weights: t.Mapping[str, float]) -> list[float]:
+        """For each name, the weight of the heaviest chain that begins with it and ends where nobody waits any more."""
         remaining = [float(weights[name]) for name in self._names]
         needed_by = self._needed_by
         for level in reversed(self._levels):
