@@ -72,10 +72,7 @@ def test_the_same_change_again_changes_nothing_and_reloads_nothing(scene: Scene,
 def test_files_that_are_right_but_not_served_are_taken_into_force(scene: Scene, first: Before) -> None:
     path = scene.conf_dir / config.FILE
     right = path.read_text()
-    path.write_text(right.replace("client_max_body_size 50m", "client_max_body_size 49m"))
-    subprocess.run([*scene.argv, "-s", "reload"], check=True)
-    generation = scene.nginx.serving()
-    path.write_text(right.replace(str(generation), "0" * 16))
+    path.write_text(right.replace(str(scene.nginx.serving()), "0" * 16))
     subprocess.run([*scene.argv, "-s", "reload"], check=True)
     wait_until(lambda: scene.nginx.serving() == "0" * 16, "the other file is served")
     path.write_text(right)
@@ -156,6 +153,23 @@ def test_a_site_is_asked_for_as_its_visitors_reach_it(scene: Scene, first: Befor
         with pytest.raises(LockstepError) as caught:
             ask.fronts(other, scene.nginx.serving())
         assert problem in caught.value.message
+
+
+def test_a_server_that_names_another_generation_is_not_believed(scene: Scene, first: Before) -> None:
+    wanted = scene.rendered(scene.site("site2.local"))
+    with pytest.raises(LockstepError, match=f"serves generation {wanted.generation}, not 0000") as caught:
+        scene.nginx.apply({config.FILE: wanted.text}, "0000", timeout=2)
+    assert caught.value.left == "the configuration from before is in force"
+    first.assert_back()
+
+
+def test_a_site_that_is_not_served_from_our_file_is_not_believed(scene: Scene, first: Before) -> None:
+    wanted = scene.rendered(scene.site("site2.local"))
+    head, server_name, rest = wanted.text.partition("server_name site2.local;")
+    text = head + server_name + rest.replace("$lockstep_generation", "somebody else")
+    with pytest.raises(LockstepError, match=r"for every site: site2\.local on 127\.0\.0\.1:\d+ is answered by another"):
+        scene.nginx.apply({config.FILE: text}, wanted.generation)
+    first.assert_back()
 
 
 def test_what_the_caller_does_not_confirm_is_put_back(scene: Scene, first: Before) -> None:
