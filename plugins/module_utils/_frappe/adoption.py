@@ -20,7 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import Site
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt, live, model
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt, live, model, runtime
 
 _CRON_FOLDERS = ("/etc/cron.d", "/var/spool/cron/crontabs")
 
@@ -83,6 +83,8 @@ class Adoption:
         adopted = context.record.adopted()
         assert adopted is not None
         context.prepare_runtime(adopted)
+        if context.is_volatile:
+            runtime.install_drop_in(root=context.options["runtime_dir"])
         context.record.set_bridges(self._fronts.bridges(context.record.slots(), adopted))
 
     def _adopt_sites(self, missing: list[str]) -> list[str]:
@@ -90,7 +92,7 @@ class Adoption:
         adopted = context.record.adopted()
         assert adopted is not None
         folders.ensure(os.path.join(context.layout.root, "data"), context.user)
-        configuration = self._fronts.nginx.configuration()
+        served_now = adopt.Served(self._fronts.nginx.configuration())
         moved: list[Placement] = []
         warnings: list[str] = []
         try:
@@ -102,14 +104,15 @@ class Adoption:
                 traffic.prepare()
                 # The bridge doesn't listen before nginx was reloaded, so this is a plain link and no switch.
                 live.switch(traffic.live, context.runtime(adopted).folder)
-                found = adopt.find(configuration, site, self._domains(site))
-                warnings += found.lost if found else []
-                context.record.add_site(site, served(self._served_as(found, site, placement)))
+                found = served_now.find(site, self._domains(site))
+                wanted = self._served_as(found, site, placement)
+                warnings += [*(found.lost if found else ()), *served_now.unknown_hosts(wanted.fronts)]
+                context.record.add_site(site, served(wanted))
             self._fronts.apply()
         except LockstepError:
             self._undo(missing, moved)
             raise
-        return warnings
+        return list(dict.fromkeys(warnings))
 
     def _domains(self, site: str) -> list[str]:
         """The names a site is known by beside its own: from the deployment file and from its own configuration."""
@@ -126,8 +129,10 @@ class Adoption:
         known = {name for front in fronts for name in front.names}
         new = tuple(name for name in self._domains(site) if name not in known)
         if new:
-            first = fronts[0]
-            fronts = (dataclasses.replace(first, names=(*first.names, *new)), *fronts[1:])
+            # Not to one that only sends its visitors to https.
+            at = next((number for number, front in enumerate(fronts) if not front.redirect), 0)
+            more = dataclasses.replace(fronts[at], names=(*fronts[at].names, *new))
+            fronts = (*fronts[:at], more, *fronts[at + 1 :])
         return model.Site(
             name=site,
             traffic=self._context.traffic(site).folder,

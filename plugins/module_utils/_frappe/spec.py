@@ -148,8 +148,12 @@ class BenchContext:
 
     def prepare_runtime(self, release: Release) -> None:
         """Make a release's socket folder, and have it made again at boot where it lies in ``/run``."""
-        volatile = self.options["runtime_dir"].startswith("/run/")
-        self.runtime(release).prepare(tmpfiles=TMPFILES if volatile else "")
+        self.runtime(release).prepare(tmpfiles=TMPFILES if self.is_volatile else "")
+
+    @property
+    def is_volatile(self) -> bool:
+        """Whether the sockets' folder is gone after a reboot; one that somebody keeps elsewhere is theirs to keep."""
+        return str(self.options["runtime_dir"]).startswith("/run/")
 
     def live_release(self, site: str) -> Release:
         """The release that gets a site's traffic, from the link nginx follows.
