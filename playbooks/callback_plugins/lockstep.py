@@ -183,7 +183,7 @@ class CallbackModule(CallbackBase):
             self._begun.add((deployment, direction))
             self._ended = False
             self._variables |= self._read_variables()
-            self._write(lambda ledger: ledger.begin(deployment, direction, self._window()))
+            self._write(lambda ledger: ledger.begin(deployment, direction, self._window(), self._known(_WHO)))
 
     def _finish(self, verdict: t.Mapping[str, t.Any]) -> None:
         deployment = self._deployment

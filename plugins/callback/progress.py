@@ -89,6 +89,7 @@ _REDRAW_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 60.0
 _COLORS = {"failed": C.COLOR_ERROR, "unreachable": C.COLOR_UNREACHABLE, "withheld": C.COLOR_WARN}
 _ASKING = frozenset({"pause"})
+_TELLING = frozenset({"assert", "debug", "fail"})
 _RUNNER = "AWX_ISOLATED_DATA_DIR"
 """Set by ansible-runner, which gives its jobs a terminal that nobody looks at."""
 
@@ -262,9 +263,9 @@ class CallbackModule(CallbackBase):
         self._verdict = observe.verdict_of(content) or self._verdict
 
     def _is_verdict(self, result: CallbackTaskResult) -> bool:
-        """Whether a failure is only the way to end a run whose verdict is known; the recap tells it."""
+        """Whether a task only tells the verdict, or ends the run with it; the recap tells it, too."""
         action = str(result.task.action).removeprefix("ansible.builtin.")
-        return self._verdict is not None and action in ("fail", "assert") and result.host.get_name() == model.CONTROLLER
+        return self._verdict is not None and action in _TELLING and result.host.get_name() == model.CONTROLLER
 
     def _happened(self, events: t.Sequence[model.Event]) -> None:
         now = time.monotonic()
@@ -305,6 +306,8 @@ class CallbackModule(CallbackBase):
             return
         if not result.result.get("_ansible_verbose_always"):
             return
+        if self._is_verdict(result):
+            return
         self._clean_results(result.result, result.task.action)  # type: ignore[no-untyped-call]
         message = result.result.get("msg")
         if message is None:
@@ -337,6 +340,8 @@ class CallbackModule(CallbackBase):
     def _print(self, text: str, color: str | None = None) -> None:
         self._display.display(text, color=color)
         if self._region is None:
+            if self._ticker is not None:
+                self._ticker.wait_anew()
             with self._lock, contextlib.suppress(OSError):
                 sys.stdout.flush()  # whoever follows a log wants the line when it is written
 

@@ -71,6 +71,7 @@ class Ledger:
             raise LockstepError("the ledger needs SQLAlchemy 2, which isn't installed", hint="pip install SQLAlchemy")
         self.url = ledger_url(url, environ)
         self._engine = schema.connect(self.url)
+        self._seen: dict[str, set[str]] = {}
         path = schema.sqlite_file(self.url)
         folder = os.path.dirname(path) if path else default_folder(environ)
         self.log = textlog.TextLog(os.path.join(folder, "deployments"))
@@ -110,17 +111,23 @@ class Ledger:
         deployment = row["id"]
         units = [rows.of_unit(deployment, position, unit) for position, unit in enumerate(plan.get("units") or [])]
         with self._write() as connection:
-            self._insert_new(connection, schema.deployments, [row])
+            new = self._insert_new(connection, schema.deployments, [row])
             self._insert_new(connection, schema.units, units)
-        self._say(deployment, textlog.line(row["planned_at"], "info", messages.planned(len(units), row["strategy"])))
+        if new:
+            self._say(
+                deployment, textlog.line(row["planned_at"], "info", messages.planned(len(units), row["strategy"]))
+            )
 
-    def begin(self, deployment_id: str, direction: str = "forward", window: int | None = None) -> None:
+    def begin(
+        self, deployment_id: str, direction: str = "forward", window: int | None = None, by: str | None = None
+    ) -> None:
         """Units begin to move (``forward``), or to go back (``reverse``): status ``in_progress``.
 
         Args:
             deployment_id: The deployment.
             direction: ``forward`` or ``reverse``.
             window: How many units may be in flight, where that is known.
+            by: Who deploys, where that is known better than when it was planned.
         """
         now = model.timestamp()
         table = schema.deployments
@@ -129,6 +136,7 @@ class Ledger:
             values |= {"rollback_started_at": now, "rollback_ended_at": None}
         else:
             values |= {"started_at": sa.func.coalesce(table.c.started_at, now), "ended_at": None, "error": None}
+            values |= {"deployed_by": fields.scrub(by)} if by else {}
         values |= {} if window is None else {"window": window}
         with self._write() as connection:
             self._known(connection, deployment_id)
@@ -217,7 +225,7 @@ class Ledger:
         with self._read() as connection:
             return queries.statistics(connection, project, environment)
 
-    def durations(self, project: str, environment: str, runs: int = 5) -> dict[str, float]:
+    def durations(self, project: str | None = None, environment: str | None = None, runs: int = 5) -> dict[str, float]:
         """Median seconds per unit of its last successful runs that changed something."""
         with self._read() as connection:
             return queries.durations(connection, project, environment, runs)
@@ -264,29 +272,33 @@ class Ledger:
             values |= {"started_at": event.began} if event.began else {}
         if event.detail:
             values["detail"] = dict(event.detail)
-        table = schema.phases
-        self._insert_new(connection, table, [{"detail": {}, **key, "status": event.status}])
-        here = sa.and_(*(table.c[name] == value for name, value in key.items()))
-        connection.execute(table.update().where(here).values(**values))
+        fresh = self._insert_into(connection, schema.phases).values({"detail": {}, **key, **values})
+        connection.execute(fresh.on_conflict_do_update(index_elements=list(key), set_=values))
 
     def _known(self, connection: sa.Connection, deployment_id: str) -> None:
-        self._insert_new(connection, schema.deployments, [rows.unplanned(deployment_id)])
+        if deployment_id not in self._seen:
+            self._insert_new(connection, schema.deployments, [rows.unplanned(deployment_id)])
+            unit = schema.units
+            names = sa.select(unit.c.name).where(unit.c.deployment_id == deployment_id)
+            self._seen[deployment_id] = set(connection.execute(names).scalars())
 
     def _known_unit(self, connection: sa.Connection, deployment_id: str, name: str) -> None:
-        unit = schema.units
-        here = (unit.c.deployment_id == deployment_id) & (unit.c.name == name)
-        if connection.execute(sa.select(sa.literal(1)).where(here)).first() is None:
-            count = sa.select(sa.func.count()).select_from(unit).where(unit.c.deployment_id == deployment_id)
-            position = connection.execute(count).scalar() or 0
-            self._insert_new(connection, unit, [rows.of_unit(deployment_id, position, {"name": name})])
+        seen = self._seen[deployment_id]
+        if name not in seen:
+            self._insert_new(connection, schema.units, [rows.of_unit(deployment_id, len(seen), {"name": name})])
+            seen.add(name)
 
     def _insert_new(self, connection: sa.Connection, table: sa.Table, rows: t.Sequence[dict[str, t.Any]]) -> int:
         """Insert the rows that aren't there yet; for a single row, how many those were."""
         if not rows:
             return 0
-        make = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-        done = connection.execute(make(table).on_conflict_do_nothing(), rows if len(rows) > 1 else rows[0])
-        return max(0, done.rowcount)
+        statement = self._insert_into(connection, table).on_conflict_do_nothing()
+        statement = statement.execution_options(preserve_rowcount=True)  # without it, PostgreSQL's is forgotten
+        return max(0, connection.execute(statement, rows if len(rows) > 1 else rows[0]).rowcount)
+
+    def _insert_into(self, connection: sa.Connection, table: sa.Table) -> t.Any:
+        """An insert of the database's own dialect: only those know what to do about rows that are there."""
+        return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
 
     def _say(self, deployment_id: str, *lines: str) -> None:
         if lines:
@@ -295,8 +307,12 @@ class Ledger:
 
     @contextlib.contextmanager
     def _write(self) -> t.Iterator[sa.Connection]:
-        with self._told("written"), schema.writing(self._engine) as connection:
-            yield connection
+        try:
+            with self._told("written"), schema.writing(self._engine) as connection:
+                yield connection
+        except BaseException:
+            self._seen.clear()  # what was added is not there
+            raise
 
     @contextlib.contextmanager
     def _read(self) -> t.Iterator[sa.Connection]:

@@ -182,14 +182,15 @@ class Observer:
         deployment = entry.get("deployment_id") if fields.is_identifier(entry.get("deployment_id")) else None
         found = self.task(unit, None)
         self.units.setdefault(unit)
-        self._last_at[unit] = self._clock()
         if self.deployment is not None and deployment not in (None, self.deployment):
             # There was nothing to do, and what the journal holds is an older deployment's.
             return [*found, self._event("state", unit, state=one_of(entry.get("state"), DONE))]
         steps = entry.get("events")
         for told in steps if isinstance(steps, list) else []:
             found += self._journaled(unit, deployment, told)
-        return found + self._state(unit, deployment, entry, changed)
+        found += self._state(unit, deployment, entry, changed)
+        self._last_at[unit] = found[-1].at
+        return found
 
     def _journaled(self, unit: str, deployment: str | None, entry: object) -> list[Event]:
         found = []
@@ -245,7 +246,7 @@ class Observer:
         self._had_trouble = True
         closed: list[Event] = []
         if unit is not None:
-            if self._troubled.get(unit) == message:
+            if self._troubled.get(unit, "\0") in message:
                 return []  # a rescue that ends in the failure it was called for
             self._troubled[unit] = message
             self._last_at[unit] = self._clock()

@@ -88,7 +88,7 @@ def statistics(connection: sa.Connection, project: str | None, environment: str 
     }
 
 
-def durations(connection: sa.Connection, project: str, environment: str, runs: int) -> dict[str, float]:
+def durations(connection: sa.Connection, project: str | None, environment: str | None, runs: int) -> dict[str, float]:
     """Median seconds per unit of its last runs that succeeded and changed something."""
     ranked = (
         sa.select(

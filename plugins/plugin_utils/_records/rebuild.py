@@ -5,9 +5,10 @@
 """A ledger's rows from what the servers' own records say.
 
 A record is a mapping per unit with ``unit``, ``driver``, ``server``, ``bench``, ``site``, ``project``,
-``environment`` and ``journals``: the unit's journals, the one of now and those of its history, each with
-``deployment_id``, ``status``, ``opened``, ``closed``, ``events`` (or ``steps``) and ``versions``; and, where it is
-known, ``manifest``: the manifest of its server, whose ``deployment_history`` says who deployed.
+``environment``, ``journals`` and, where it is known, ``manifest``: the manifest of its server, whose
+``deployment_history`` says who deployed. ``journals`` are the unit's journals, the one of now and those of its history,
+as they are on the server (``deployment_id``, ``status``, ``opened``, ``closed``, ``data``, ``steps``) or as modules
+report them (``events``, ``versions``).
 """
 
 from __future__ import annotations
@@ -77,8 +78,8 @@ def _deployment(deployment_id: str, units: t.Sequence[tuple[_Record, _Record]], 
     over = last if status != "in_progress" else None
     return {
         "id": deployment_id,
-        "project": fields.scrub(units[0][0].get("project") or ""),
-        "environment": fields.scrub(units[0][0].get("environment") or ""),
+        "project": _first(units, "project"),
+        "environment": _first(units, "environment"),
         "status": status,
         "planned_at": first,
         "started_at": first,
@@ -96,11 +97,11 @@ def _add_unit(found: Rows, deployment_id: str, position: int, record: _Record, j
     observer = observe.Observer()
     name = str(record["unit"])
     observer.play("forward", [name])
-    reported = {"unit": name, "deployment_id": deployment_id, "events": journal.get("events") or journal.get("steps")}
+    reported = {"unit": name, "deployment_id": deployment_id, "events": _steps(journal)}
     happened = [event for event in observer.result(name, {"lockstep": reported}) if event.kind == "phase"]
     opened, closed = _time(journal.get("opened")), _time(journal.get("closed"))
-    given = journal.get("versions")
-    versions = given if isinstance(given, dict) else {}
+    versions = _data(journal, "versions")
+    versions = versions if isinstance(versions, dict) else {}
     state = str(journal.get("status"))
     row: dict[str, t.Any] = {"deployment_id": deployment_id, "name": name, "position": position}
     row |= {key: str(record[key]) if record.get(key) else None for key in ("driver", "server", "bench", "site")}
@@ -135,6 +136,27 @@ def _phase(deployment_id: str, event: model.Event) -> dict[str, t.Any]:
         "seconds": event.seconds,
         "detail": dict(event.detail),
     }
+
+
+def _first(units: t.Sequence[tuple[_Record, _Record]], name: str) -> str:
+    """What the first record or journal that knows it says."""
+    found = (record.get(name) or _data(journal, name) for record, journal in units)
+    return fields.scrub(next((value for value in found if value), ""))
+
+
+def _data(journal: _Record, name: str) -> t.Any:
+    """What belongs to a whole journal, wherever it stands in it."""
+    data = journal.get("data")
+    return journal.get(name) or (data.get(name) if isinstance(data, dict) else None)
+
+
+def _steps(journal: _Record) -> list[t.Any]:
+    """The steps of a journal as modules report them."""
+    events, steps = journal.get("events"), journal.get("steps")
+    if isinstance(events, list):
+        return events
+    raw = steps if isinstance(steps, list) else []
+    return [{**step, "detail": step.get("result")} for step in raw if isinstance(step, dict)]
 
 
 def _time(value: object) -> str | None:

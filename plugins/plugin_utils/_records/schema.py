@@ -19,6 +19,9 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 BUSY_SECONDS = 5.0
 """How long a writer waits for another one; a unit may be frozen meanwhile, so it is short."""
 
+_MIGRATION_LOCK = 0x6C6F636B73746570
+"""The number of the advisory lock, "lockstep" in ASCII."""
+
 metadata = sa.MetaData()
 
 version_table = sa.Table(
@@ -163,6 +166,9 @@ def migrate(engine: sa.Engine, now: str) -> None:
         LockstepError: The ledger was written by a newer version of the collection.
     """
     with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            # Its transactions don't keep two from creating the same table; SQLite's write lock does.
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
         version_table.create(connection, checkfirst=True)
         found = connection.execute(sa.select(sa.func.max(version_table.c.version))).scalar() or 0
         if found > len(MIGRATIONS):

@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import threading
+import time
 import typing as t
 
 
 class Ticker:
     """Calls something again and again from a thread of its own until it is stopped.
+
+    It is called when that long nobody said :meth:`wait_anew`.
 
     Args:
         call: What to call.
@@ -22,6 +25,7 @@ class Ticker:
         self._call = call
         self._seconds = seconds
         self._over = threading.Event()
+        self._due = 0.0
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -31,6 +35,10 @@ class Ticker:
             self._thread = threading.Thread(target=self._run, name="lockstep-progress", daemon=True)
             self._thread.start()
 
+    def wait_anew(self) -> None:
+        """Let the time begin anew."""
+        self._due = time.monotonic() + self._seconds
+
     def stop(self) -> None:
         """End, and wait until it has."""
         if self._thread is not None:
@@ -39,5 +47,8 @@ class Ticker:
             self._thread = None
 
     def _run(self) -> None:
-        while not self._over.wait(self._seconds):
-            self._call()
+        self.wait_anew()
+        while not self._over.wait(max(0.0, self._due - time.monotonic())):
+            if time.monotonic() >= self._due:
+                self.wait_anew()
+                self._call()
