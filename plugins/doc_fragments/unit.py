@@ -50,7 +50,7 @@ options:
         type: str
         default: bench
       python:
-        description: Interpreter for the environment of a new release. The one of the bench's own environment by default.
+        description: Interpreter for the environment of a new release. The one of the live bench by default.
         type: str
       env:
         description: Environment variables for builds and bench commands.

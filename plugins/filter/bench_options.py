@@ -13,7 +13,8 @@ version_added: 0.1.0
 author:
   - The lockstep.deploy authors
 description:
-  - Returns the options of C(bench) that modules such as M(lockstep.deploy.frappe_site) have, without what concerns the plan only.
+  - Returns the options of C(bench) that modules such as M(lockstep.deploy.frappe_site) have, without what concerns
+    the plan only.
 positional: _input
 options:
   _input:

@@ -49,9 +49,7 @@ import typing as t
 _BENCH = "frappe_bench"
 
 
-def release_apps(
-    plan: t.Mapping[str, t.Any], hostvars: t.Mapping[str, t.Any], unit: str
-) -> list[dict[str, t.Any]]:
+def release_apps(plan: t.Mapping[str, t.Any], hostvars: t.Mapping[str, t.Any], unit: str) -> list[dict[str, t.Any]]:
     """See the documentation above."""
     bench = _bench_of(hostvars, unit)
     planned = next((found["apps"] for found in plan["units"] if found["name"] == bench), None)
@@ -66,7 +64,7 @@ def release_apps(
 
 def _bench_of(hostvars: t.Mapping[str, t.Any], unit: str) -> str:
     candidates = [unit, *hostvars[unit]["lockstep_depends_on"]]
-    return next(name for name in candidates if hostvars[name]["lockstep_driver"] == _BENCH)
+    return next(str(name) for name in candidates if hostvars[name]["lockstep_driver"] == _BENCH)
 
 
 class FilterModule:

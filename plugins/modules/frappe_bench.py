@@ -9,9 +9,9 @@ module: frappe_bench
 short_description: Build and start a release of a Frappe bench beside the one that serves
 version_added: 0.1.0
 description:
-  - Adopts a bench made by C(bench init) once, together with the sites that are to be deployed, without anybody noticing.
-  - Builds a bench of its own for the given apps at the given commits, from sources that were shipped to the server, and starts it.
-    No site moves.
+  - Adopts a bench made by C(bench init) once, together with the sites that are to be deployed, and nobody notices.
+  - Builds a bench of its own for the given apps at the given commits, from sources that were shipped to the server,
+    and starts it. No site moves.
 author:
   - The lockstep.deploy authors (@lockstep-deploy)
 extends_documentation_fragment:
@@ -103,7 +103,7 @@ def main() -> None:
     except LockstepError as error:
         error.unit = error.unit or params["unit"]
         reported = {"lockstep": report(DRIVER, work.journal, "failed")} if work else {}
-        module.fail_json(**error.result(), **reported)
+        module.fail_json(**{**error.result(), **reported})
     for warning in warnings:
         module.warn(warning)
     diff = version_diff(params["unit"], to_do) if module._diff else {}

@@ -9,7 +9,7 @@ module: frappe_bench_info
 short_description: Tell what a deployment would do to a Frappe bench
 version_added: 0.1.0
 description:
-  - Looks at a bench and says whether it was adopted, which releases it has, and what is missing for a given set of apps.
+  - Looks at a bench and says whether it was adopted, which releases it has, and what is missing for a set of apps.
 author:
   - The lockstep.deploy authors (@lockstep-deploy)
 extends_documentation_fragment:

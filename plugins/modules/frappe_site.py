@@ -9,9 +9,11 @@ module: frappe_site
 short_description: Take a Frappe site to another release, phase by phase
 version_added: 0.1.0
 description:
-  - Freezes a site, backs it up, migrates it with the new release, verifies it there, moves its traffic and lets writes in again.
+  - Freezes a site, backs it up, migrates it with the new release, verifies it there, moves its traffic and lets writes
+    in again.
   - Every phase is written to a journal on the server before and after it is done.
-    When a phase before the thaw fails, everything is undone by the same call, on the server, whether or not a controller is there.
+    When a phase before the thaw fails, everything is undone by the same call, on the server, whether or not a
+    controller is there.
   - A site that is where it shall be is not touched.
 author:
   - The lockstep.deploy authors (@lockstep-deploy)
@@ -65,7 +67,8 @@ options:
     elements: list
     default: []
   health:
-    description: Further requests the site must answer, with C(path) and what M(lockstep.deploy.health_check) can expect of an answer.
+    description: >-
+      Further requests the site must answer, with C(path) and what M(lockstep.deploy.health_check) can expect of them.
     type: list
     elements: dict
     default: []
@@ -185,7 +188,7 @@ ARGUMENTS = {
     "site": {"type": "str", "required": True},
     "phases": {"type": "list", "elements": "str", "choices": list(PHASES), "default": list(PHASES)},
     "site_apps": {"type": "list", "elements": "str", "required": True},
-    # Values may be secrets. As one JSON text, only the whole of it is masked in results, and not every "1" that stands in one.
+    # Values may be secrets. As one JSON text, only the whole of it is masked in results, not every "1" in them.
     "config": {"type": "json", "no_log": True},
     "freeze": {"type": "str", "choices": ["reads", "full"], "default": "reads"},
     "backup": {"type": "bool", "default": True},
@@ -222,7 +225,7 @@ def main() -> None:
     except LockstepError as error:
         error.unit = error.unit or params["unit"]
         reported = {"lockstep": report(DRIVER, unit.journal, unit.state())} if unit else {}
-        module.fail_json(**error.result(), **reported)
+        module.fail_json(**{**error.result(), **reported})
     diff = version_diff(params["unit"], to_do) if module._diff else {}
     module.exit_json(changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff)
 

@@ -9,8 +9,8 @@ module: frappe_site_rollback
 short_description: Take a Frappe site back to the release before a deployment
 version_added: 0.1.0
 description:
-  - Undoes what M(lockstep.deploy.frappe_site) did to a site in a deployment, last phase first, from the journal on the server.
-    Neither the plan nor the ledger is needed, and any controller will do.
+  - Undoes what M(lockstep.deploy.frappe_site) did to a site in a deployment, last phase first, from the journal on the
+    server. Neither the plan nor the ledger is needed, and any controller will do.
   - A site whose users have written since goes back by itself only if no table that the migration touched was written,
     or in code and traffic alone if the migration only added things. Else it stays on the new release, and the result
     says what a restore would lose.
@@ -99,7 +99,7 @@ def main() -> None:
     except LockstepError as error:
         error.unit = error.unit or params["unit"]
         reported = {"lockstep": report(DRIVER, work.journal, "failed")} if work else {}
-        module.fail_json(**error.result(), **reported)
+        module.fail_json(**{**error.result(), **reported})
     ours = work.journal.deployment_id == params["deployment_id"]
     state = work.journal.status if ours else "absent"
     module.exit_json(changed=changed, rollback_actions=actions, lockstep=report(DRIVER, work.journal, state))

@@ -11,6 +11,7 @@ raises its token; a step that finds another token than its own was fenced off an
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -127,10 +128,11 @@ class LockFolder:
         found = self._read(name)
         return {**found, "expired": self._expired(found)} if found.get("owner") else {}
 
-    def _mutex(self) -> t.IO[str]:
-        handle = open(os.path.join(self._folder, ".mutex"), "a", encoding="utf-8")
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        return handle
+    @contextlib.contextmanager
+    def _mutex(self) -> t.Iterator[None]:
+        with open(os.path.join(self._folder, ".mutex"), "a", encoding="utf-8") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
 
     def _path(self, name: str, suffix: str = ".json") -> str:
         return os.path.join(self._folder, _UNSAFE.sub("_", name) + suffix)

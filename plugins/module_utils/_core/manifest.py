@@ -41,7 +41,7 @@ class Manifest:
 
     def read(self) -> dict[str, t.Any]:
         """The manifest, empty but for its names when nothing was deployed yet."""
-        empty = {
+        empty: dict[str, t.Any] = {
             "project": self._project,
             "environment": self._environment,
             "current_deployment": None,
@@ -63,7 +63,7 @@ class Manifest:
             fcntl.flock(mutex, fcntl.LOCK_EX)
             content = self.read()
             now = clock.utc_now()
-            entry = {
+            entry: dict[str, t.Any] = {
                 "deployment_id": deployment.deployment_id,
                 "version": deployment.version,
                 "deployed_at": now,

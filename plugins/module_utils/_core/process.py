@@ -45,7 +45,9 @@ def identity(user: str | None) -> dict[str, t.Any]:
     if account.pw_uid == os.geteuid():
         return {}
     if os.geteuid() != 0:
-        raise LockstepError(f"commands must run as {user}, and only root can do that", hint="set become for this server")
+        raise LockstepError(
+            f"commands must run as {user}, and only root can do that", hint="set become for this server"
+        )
     return {
         "user": account.pw_uid,
         "group": account.pw_gid,

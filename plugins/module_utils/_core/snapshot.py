@@ -4,21 +4,20 @@
 
 """A copy of a folder that can be refreshed in a moment: most of it outside a freeze, the rest inside.
 
-Files that did not change since an older snapshot are hard links to that one's copies, so a snapshot of many gigabytes costs
-what changed. They are never links to the live files: a program that writes into an existing file would change them.
+Files that did not change since an older snapshot are hard links to that one's copies, so a snapshot of many gigabytes
+costs what changed. They are never links to the live files: whoever writes into an existing file would change them.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import folders
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 
 #: Size in bytes and time of the last change in ns, by path below the folder.
-Listing = t.Dict[str, t.Tuple[int, int]]
+Listing = dict[str, tuple[int, int]]
 
 
 def listing(folder: str) -> Listing:

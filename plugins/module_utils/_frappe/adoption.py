@@ -53,7 +53,7 @@ class Adoption:
             What an administrator should know: directives that nginx no longer applies, crons that see other sites now.
 
         Raises:
-            LockstepError: It is no bench, a site is missing, or nginx doesn't take the new file. What was moved is back.
+            LockstepError: It is no bench, a site is missing, or nginx doesn't take the new file. All is back then.
         """
         context = self._context
         context.adopted.require()
@@ -64,15 +64,15 @@ class Adoption:
         if not missing:
             self._fronts.apply()
             return []
-        warnings = [*self._adopt_sites(missing), *self._crons()]
-        return warnings
+        return [*self._adopt_sites(missing), *self._crons()]
 
     def _require_sites(self) -> None:
         known = set(self._context.adopted.sites())
         missing = sorted(set(self._sites) - known)
         if missing:
             raise LockstepError(
-                f"no such site in {self._context.adopted.path}: {', '.join(missing)}", hint="create it with bench new-site"
+                f"no such site in {self._context.adopted.path}: {', '.join(missing)}",
+                hint="create it with bench new-site",
             )
 
     def _adopt_bench(self) -> None:
@@ -157,7 +157,7 @@ class Adoption:
             for name in sorted(os.listdir(folder)) if os.path.isdir(folder) and os.access(folder, os.R_OK) else []:
                 with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as handle:
                     found += [
-                        f"cron in {folder}/{name} acts on all sites of the adopted bench and misses sites that moved on: "
+                        f"cron in {folder}/{name} acts on all sites of the adopted bench, and misses those that moved: "
                         f"{line.strip()}"
                         for line in handle
                         if path.search(line) and "--site all" in line and not line.lstrip().startswith("#")

@@ -68,7 +68,9 @@ class BenchWork:
             "adopt": self._adoption.missing() if self._adoption.needed() else [],
             "build": known is None,
             "start": not running,
-            "missing_sources": [] if known else [app.name for app in Builder(self._context).missing_sources(self._apps)],
+            "missing_sources": []
+            if known
+            else [app.name for app in Builder(self._context).missing_sources(self._apps)],
             "before": self._newest_versions(),
             "after": {app.name: app.version for app in self._apps},
         }

@@ -12,8 +12,8 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 
-# What `bench migrate` reads, as Frappe Cloud's agent decides it (facts/frappe.md), plus patch code itself: an edited patch
-# that is still to run changes what the migration does.
+# What `bench migrate` reads, as Frappe Cloud's agent decides it, plus patch code itself: an edited patch that is still
+# to run changes what the migration does.
 _MATTERS = re.compile(
     r"(^|/)(patches\.txt|hooks\.py|languages\.json)$"
     r"|(^|/)(patches|fixtures|custom|workspace|dashboard|dashboard_chart|notification|print_format|report|web_form)/"

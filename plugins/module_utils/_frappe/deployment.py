@@ -24,8 +24,9 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch i
 class Options(t.NamedTuple):
     """How a site is deployed.
 
-    ``timeout`` (s) bounds the migration, ``drain_timeout`` (s) the wait for jobs and old requests, ``wait_time`` (s) is how
-    long the site is watched after the thaw. ``tests`` are commands, as argument lists, that must succeed before traffic moves.
+    ``timeout`` (s) bounds the migration, ``drain_timeout`` (s) the wait for jobs and old requests, ``wait_time`` (s) is
+    how long the site is watched after the thaw. ``tests`` are commands, as argument lists, that must succeed before
+    traffic moves.
     """
 
     apps: t.Sequence[str]

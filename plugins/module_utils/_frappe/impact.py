@@ -24,7 +24,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import backup
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import fingerprint, schema, touched
 
-# Written by a migration that has nothing to do, or the books of what was installed and migrated (measured, facts/frappe.md).
+# Written by a migration that has nothing to do, or the books of what was installed and migrated (measured).
 BOOKKEEPING = frozenset(
     {
         "tabDefaultValue",
@@ -139,7 +139,9 @@ def judge(deployment: SiteDeployment) -> Judgement:
         return Judgement(True, False, "no table that the migration touched was written since", {})
     loss = _loss(deployment, written, _new_rows(recorded["prints"], now, written))
     if recorded["additive"] and _old_rows_unchanged(deployment, recorded):
-        return Judgement(True, True, "the migration only added things, so the old code works on the data as it is", loss)
+        return Judgement(
+            True, True, "the migration only added things, so the old code works on the data as it is", loss
+        )
     count = "1 table" if len(written) == 1 else f"{len(written)} tables"
     return Judgement(False, False, f"users may have written to {count} that the migration touched", loss)
 
@@ -199,7 +201,7 @@ def _read(path: str) -> str | None:
 
 
 def _touched_file(deployment: SiteDeployment, *, remove: bool = False) -> str:
-    """Where frappe writes the tables a migration touched: the site is passive then, so its folder is the data itself."""
+    """Where frappe writes the tables a migration touched: the site is passive then, its folder is the data itself."""
     path = os.path.join(deployment.site.folder, "touched_tables.json")
     if remove and os.path.exists(path):
         os.unlink(path)

@@ -13,8 +13,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core import proce
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 
-# Runs in the bench's environment. A job belongs to a site by its id since Frappe 15 (`<site>||<id>` or `<site>::<id>`) and
-# by its arguments always; one whose arguments can't be read counts, since letting it run during a migration is worse.
+# Runs in the bench's environment. A job belongs to a site by its id since Frappe 15 (`<site>||<id>` or `<site>::<id>`),
+# and by its arguments always. One whose arguments can't be read counts: letting it run during a migration is worse.
 _PROBE = """
 import json, sys, time
 import redis
@@ -93,5 +93,7 @@ def wait_for_jobs(bench: Bench, site: str, timeout: float) -> Jobs:
         check=False,
     )
     if done.rc != 0:
-        raise LockstepError(f"the job queue of {bench.path} can't be asked", hint="is its Redis up?", detail=done.tail(3))
+        raise LockstepError(
+            f"the job queue of {bench.path} can't be asked", hint="is its Redis up?", detail=done.tail(3)
+        )
     return Jobs(**json.loads(done.stdout.strip().splitlines()[-1]))

@@ -87,5 +87,5 @@ class Layout:
         return os.path.join(self._backup_dir, valid_name("site", site))
 
     def source(self, app: App) -> str:
-        """The bare repository an app is cloned from; its last part is the app's name, as bench derives it from there."""
+        """The repository an app is cloned from; its last part is the app's name, as bench derives it from there."""
         return os.path.join(self.root, "sources", app.commit[:12], app.name)

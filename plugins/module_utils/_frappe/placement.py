@@ -4,9 +4,9 @@
 
 """In which bench a site is active.
 
-Site data belongs to no release: it lies in ``<root>/data/<site>``. In every bench ``sites/<site>`` leads there, in one of
-two forms. A symlink is passive: HTTP and ``bench --site`` work, the scheduler and ``--site all`` don't see it. A real
-folder of links is active: the scheduler sees it too. At most one bench may have it active, or jobs are scheduled twice.
+Site data belongs to no release: it lies in ``<root>/data/<site>``. In every bench ``sites/<site>`` leads there, in one
+of two forms. A symlink is passive: HTTP and ``bench --site`` work, the scheduler and ``--site all`` don't see it. A
+real folder of links is active: the scheduler sees it too. At most one bench may have it active, or jobs run twice.
 Every change is one ``renameat2`` exchange, so that whoever reads meanwhile finds the one or the other.
 """
 
@@ -62,10 +62,13 @@ class Placement:
             return False
         place = self._place(bench)
         if os.path.islink(place) or not os.path.exists(os.path.join(place, "site_config.json")):
-            raise LockstepError(f"site {self._site} does not exist in {bench.path}", hint="create it with bench new-site")
+            raise LockstepError(
+                f"site {self._site} does not exist in {bench.path}", hint="create it with bench new-site"
+            )
         if os.stat(place).st_dev != os.stat(os.path.dirname(self.data)).st_dev:
             raise LockstepError(
-                f"{place} and {self.data} lie on different file systems", hint="set the bench's root to a folder beside it"
+                f"{place} and {self.data} lie on different file systems",
+                hint="set the bench's root to a folder beside it",
             )
         if os.path.lexists(self.data):
             folders.remove_tree(self.data, os.path.dirname(self.data))

@@ -4,8 +4,8 @@
 
 """The processes of a release: what bench itself would run, with the web server on a unix socket.
 
-``bench setup supervisor`` knows, for its version of Frappe, which workers there are and how each is started. That file is
-read, and only what differs for a release is changed: names, the socket, and the header that says which release answered.
+``bench setup supervisor`` knows, for its version of Frappe, which workers there are and how each is started. That file
+is read, and only what differs for a release is changed: names, the socket, and the header that names the release.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Program(t.NamedTuple):
     stderr: str
     environment: str
     stop_seconds: int
-    count: int
+    processes: int
 
     @property
     def is_web(self) -> bool:
@@ -75,7 +75,9 @@ def read_programs(path: str) -> tuple[list[Program], list[str]]:
         with open(path, encoding="utf-8") as handle:
             parser.read_file(handle)
     except (OSError, configparser.Error) as error:
-        raise LockstepError(f"{path} can't be read: {error}", hint="run `bench setup supervisor` in that bench") from error
+        raise LockstepError(
+            f"{path} can't be read: {error}", hint="run `bench setup supervisor` in that bench"
+        ) from error
     programs = [_program(name, parser[name]) for name in parser.sections() if name.startswith("program:")]
     groups = [name.split(":", 1)[1] for name in parser.sections() if name.startswith("group:")]
     return programs, groups
@@ -109,7 +111,7 @@ def supervisor_text(programs: t.Sequence[Program], group: str, user: str | None)
             "stderr_logfile": program.stderr,
             "stopwaitsecs": str(program.stop_seconds),
             "killasgroup": "true",
-            "numprocs": str(program.count),
+            "numprocs": str(program.processes),
             "process_name": "%(program_name)s-%(process_num)d",
         }
         if user:
@@ -124,9 +126,11 @@ def supervisor_text(programs: t.Sequence[Program], group: str, user: str | None)
 def systemd_units(programs: t.Sequence[Program], group: str, user: str) -> dict[str, str]:
     """A target and one service per process, by file name; the target starts and stops them all."""
     units = {f"{group}.target": _target(group)}
+    redis = [f"{program.name}-0.service" for program in programs if program.is_redis]
     for program in programs:
-        for number in range(program.count):
-            units[f"{program.name}-{number}.service"] = _service(program, group, user)
+        after = " ".join(["network.target", *([] if program.is_redis else redis)])
+        for number in range(program.processes):
+            units[f"{program.name}-{number}.service"] = _service(program, group, user, after)
     return units
 
 
@@ -134,8 +138,7 @@ def _target(group: str) -> str:
     return f"[Unit]\nDescription=lockstep.deploy release {group}\n\n[Install]\nWantedBy=multi-user.target\n"
 
 
-def _service(program: Program, group: str, user: str) -> str:
-    after = "network.target" if program.is_redis else f"network.target {group}-redis.target"
+def _service(program: Program, group: str, user: str, after: str) -> str:
     environment = "".join(f"Environment={item}\n" for item in shlex.split(program.environment.replace(",", " ")))
     return (
         f"[Unit]\nDescription={program.name}\nPartOf={group}.target\nAfter={after}\n\n"
@@ -156,7 +159,7 @@ def _program(section: str, found: t.Mapping[str, str]) -> Program:
         stderr=found.get("stderr_logfile", "AUTO"),
         environment=found.get("environment", ""),
         stop_seconds=int(found.get("stopwaitsecs", "40")),
-        count=int(found.get("numprocs", "1")),
+        processes=int(found.get("numprocs", "1")),
     )
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a bench belongs to us: its releases, the slots of ports and sockets they use, the sites it was adopted with."""
+"""What of a bench belongs to us: its releases, the slots of ports and sockets they use, its adopted sites."""
 
 from __future__ import annotations
 

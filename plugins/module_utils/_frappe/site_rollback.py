@@ -18,7 +18,10 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import let_writes_in, stop_writes
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import (
+    let_writes_in,
+    stop_writes,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import phases_of
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 

@@ -167,7 +167,9 @@ class BenchContext:
         for release in self.record.releases():
             if self.runtime(release).folder == target:
                 return release
-        raise LockstepError(f"the traffic of {site} goes to {target}, which no known release of {self.layout.name} uses")
+        raise LockstepError(
+            f"the traffic of {site} goes to {target}, which no known release of {self.layout.name} uses"
+        )
 
     def require_release(self, release: str) -> Release:
         """A release that was built.
@@ -182,6 +184,5 @@ class BenchContext:
 
 
 def _supervision(options: t.Mapping[str, t.Any]) -> Supervision:
-    if options["process_manager"] == "systemd":
-        return Systemd()
-    return Supervisor(options["supervisor"]["control"], options["supervisor"]["conf_dir"])
+    supervisor = Supervisor(options["supervisor"]["control"], options["supervisor"]["conf_dir"])
+    return Systemd(supervisor) if options["process_manager"] == "systemd" else supervisor

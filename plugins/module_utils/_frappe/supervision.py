@@ -37,6 +37,12 @@ class Supervision(t.Protocol):
     def running(self, group: str) -> bool:
         """Whether every process of it runs."""
 
+    def start_foreign(self, groups: t.Sequence[str]) -> None:
+        """Start groups that bench configured, those of an adopted bench."""
+
+    def stop_foreign(self, groups: t.Sequence[str]) -> None:
+        """Stop them."""
+
 
 class Supervisor:
     """supervisord, which somebody else keeps running.
@@ -81,7 +87,6 @@ class Supervisor:
         return [line for line in self._status().splitlines() if line.startswith(f"{group}:")]
 
     def start_foreign(self, groups: t.Sequence[str]) -> None:
-        """Start groups that bench configured, those of an adopted bench."""
         for group in groups:
             self._run("start", f"{group}:*", accepted=(0, 7))
 
@@ -115,10 +120,12 @@ class Systemd:
     """systemd as PID 1.
 
     Args:
+        foreign: What runs an adopted bench; its own configuration knows supervisor only.
         unit_dir: Where units of the administrator lie.
     """
 
-    def __init__(self, unit_dir: str = "/etc/systemd/system") -> None:
+    def __init__(self, foreign: Supervisor, unit_dir: str = "/etc/systemd/system") -> None:
+        self._foreign = foreign
         self._unit_dir = unit_dir
 
     def install(self, group: str, programs: t.Sequence[programs_of.Program], user: str) -> None:
@@ -145,9 +152,10 @@ class Systemd:
         return bool(services) and done.stdout.split() == ["active"] * len(services)
 
     def start_foreign(self, groups: t.Sequence[str]) -> None:
-        raise LockstepError(f"the adopted bench runs under supervisor ({', '.join(groups)}), not under systemd")
+        self._foreign.start_foreign(groups)
 
-    stop_foreign = start_foreign
+    def stop_foreign(self, groups: t.Sequence[str]) -> None:
+        self._foreign.stop_foreign(groups)
 
     def _services(self, group: str) -> list[str]:
         return sorted(os.path.basename(path) for path in glob.glob(os.path.join(self._unit_dir, f"{group}-*.service")))

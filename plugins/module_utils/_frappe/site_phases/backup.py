@@ -15,7 +15,10 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal impo
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import FREEZE
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.prepare import FILE_FOLDERS, copy_files
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.prepare import (
+    FILE_FOLDERS,
+    copy_files,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import dump, verify
 
 

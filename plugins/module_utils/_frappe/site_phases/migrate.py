@@ -136,5 +136,3 @@ def _reason(stdout: str, stderr: str) -> str:
     lines = [line.strip() for line in (stdout + "\n" + stderr).replace("\r", "\n").splitlines()]
     spoken = [line for line in lines if line and not line.startswith(("Updating", "Queued"))]
     return spoken[-1][:300] if spoken else "it said nothing"
-
-

@@ -35,7 +35,7 @@ class Verify(Phase):
 
 
 class Switch(Phase):
-    """The scheduler sees the site in the new release only, then traffic goes there, then it is believed from outside."""
+    """The scheduler sees the site in the new release only, traffic goes there, and that is believed from outside."""
 
     name = "switch"
     timeout = 300

@@ -27,7 +27,9 @@ def test_a_link_to_a_file_stays_a_link_when_the_file_is_replaced(tmp_path: pathl
     assert (tmp_path / "data" / "config").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_full_disk_loses_nothing_and_leaves_no_litter(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_loses_nothing_and_leaves_no_litter(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "config").write_text("old")
 
     def full(_descriptor: int) -> None:
