@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import subprocess
 import sys
 import typing as t
 
@@ -59,7 +58,7 @@ def place(bench: Bench) -> dict[str, t.Any]:
         "state_dir": str(services.scratch / "state"),
         "runtime_dir": str(services.scratch / "run"),
         "supervisor": {
-            "control": [f"{os.path.dirname(sys.executable)}/supervisorctl", "-c", str(services.supervisor.config)],
+            "control": services.supervisor.control(),
             "conf_dir": str(services.supervisor.conf_d),
         },
         "nginx": {
@@ -91,34 +90,3 @@ def playbook(name: str, inventory: pathlib.Path, *options: str, **variables: t.A
     extra = [argument for key, value in variables.items() for argument in ("-e", f"{key}={value}")]
     program_path = os.path.join(os.path.dirname(sys.executable), "ansible-playbook")
     return [program_path, "-i", str(inventory), str(CLONE / "playbooks" / f"{name}.yml"), *options, *extra]
-
-
-def run_playbook(
-    name: str,
-    inventory: pathlib.Path,
-    *options: str,
-    env: t.Mapping[str, str] | None = None,
-    timeout: float = 600,
-    **variables: t.Any,
-) -> subprocess.CompletedProcess[str]:
-    """Run a playbook to its end with its output kept.
-
-    Args:
-        name: Of the playbook, without ``.yml``.
-        inventory: The deployment file.
-        options: Further arguments.
-        env: Environment variables on top of ours.
-        timeout: Seconds.
-        variables: Extra variables.
-    """
-    return subprocess.run(
-        playbook(name, inventory, *options, **variables),
-        cwd=CLONE,
-        env={**os.environ, "XDG_DATA_HOME": str(inventory.parent / "share"), **(env or {})},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
