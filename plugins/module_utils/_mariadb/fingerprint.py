@@ -165,16 +165,23 @@ def _statement(database: Database, table: str, columns: t.Mapping[str, str], sec
 
 
 def _part(column: str, kind: str) -> str:
-    """An expression for a column: different for different values, and not longer than needed."""
+    """An expression for a column: different for different values, and not longer than needed.
+
+    Not ``IFNULL``: it is NULL itself, and with it the row's hash, when the server has no room for a value.
+    """
+    return f"IF({column} IS NULL, '-', {_value(column, kind)})"
+
+
+def _value(column: str, kind: str) -> str:
     if kind in _BRIEF:
-        return f"IFNULL(CONCAT(LENGTH({column}), ':', CAST({column} AS BINARY)), '-')"
+        return f"CONCAT(LENGTH({column}), ':', CAST({column} AS BINARY))"
     if kind.endswith(_LONG):
-        return f"IFNULL(MD5({column}), '-')"
+        return f"MD5({column})"
     if kind == "float":  # as a text it has six digits
-        return f"IFNULL(CAST({column} AS DOUBLE), '-')"
+        return f"CAST({column} AS DOUBLE)"
     if kind == "bit":
-        return f"IFNULL({column} + 0, '-')"
-    return f"IFNULL(CAST({column} AS CHAR), '-')"
+        return f"{column} + 0"
+    return f"CAST({column} AS CHAR)"
 
 
 def _ask(database: Database, statements: t.Mapping[str, str], _: Crew) -> Fingerprints:

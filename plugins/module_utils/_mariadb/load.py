@@ -20,6 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import pi
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import CLIENT, INIT, Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.compression import Compression, by_name
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import DatabaseError
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import SLOTS, mark
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.parallel import (
     Crew,
     balanced,
@@ -57,12 +58,15 @@ def load(
     Raises:
         DatabaseError: The server refuses something; the message names the table.
     """
-    workers = workers or default_workers()
+    workers = min(workers or default_workers(), SLOTS // _PER_WORKER)
     groups = balanced({name: int(manifest["tables"][name]["bytes"]) for name in tables}, workers * _PER_WORKER)
     compression = by_name(manifest["compression"])
+    settings = f"{INIT}, lock_wait_timeout = {max(1, math.ceil(lock_timeout))}"
     jobs = [
-        functools.partial(_load_group, schema, folder, compression, manifest, group, lock_timeout)
-        for group in groups
+        functools.partial(
+            _load_group, schema, folder, compression, manifest, group, f"{settings}, @mark = {mark(schema.name, slot)}"
+        )
+        for slot, group in enumerate(groups)
         if group
     ]
     side_by_side(jobs, workers)
@@ -74,18 +78,16 @@ def _load_group(
     compression: Compression,
     manifest: Manifest,
     names: list[str],
-    lock_timeout: float,
+    settings: str,
     crew: Crew,
 ) -> None:
     paths = [os.path.join(folder, manifest["tables"][name]["file"]) for name in names]
     source = crew.start(lambda: compression.expand(paths))
     stdout = t.cast("t.IO[bytes]", source.stdout)
     pipes.widen(stdout)
-    init = f"--init-command={INIT}, lock_wait_timeout={max(1, math.ceil(lock_timeout))}"
+    arguments = schema.client_arguments(f"--init-command={settings}")
     client = crew.start(
-        lambda: schema.spawn(
-            CLIENT, schema.client_arguments(init), stdin=stdout, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        lambda: schema.spawn(CLIENT, arguments, stdin=stdout, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     )
     stdout.close()
     complaints = t.cast("t.IO[bytes]", client.stderr).read()

@@ -18,6 +18,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors im
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.load import load, prove
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote, text
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import end_orphans, mark
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import blockers
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch import scratch_schema
@@ -52,27 +53,24 @@ def choose(
     live: t.Mapping[str, Table],
     refers: t.Mapping[str, t.Collection[str]],
     tables: t.Collection[str] | None,
-    whole_families: bool,
 ) -> Choice:
     """Decide which tables are loaded and which are dropped.
 
     A table that is gone is loaded whether asked for or not, and one that is new is dropped: else the old code meets a
-    database that never was.
+    database that never was. Tables that foreign keys connect are loaded together: a change to one may have cascaded to
+    others without being logged, and one that is moved to another schema alone takes the keys that refer to it along.
 
     Args:
         manifest: Of the backup.
         live: What the database has now.
         refers: Its foreign keys now, by table.
         tables: Which are asked for; None for all. Names that the backup doesn't have are ignored.
-        whole_families: Whether tables that foreign keys connect must be loaded together. Moved to another schema alone,
-            a table takes the keys that refer to it along.
     """
     saved: t.Mapping[str, t.Mapping[str, t.Any]] = manifest["tables"]
     now = {name for name, table in live.items() if table.has_rows}
     dropped = now - saved.keys()
-    restored = set(saved) if tables is None else (set(tables) & saved.keys()) | (saved.keys() - now)
-    if whole_families:
-        restored |= _connected(restored | dropped, saved, refers) & saved.keys()
+    asked = set(saved) if tables is None else (set(tables) & saved.keys()) | (saved.keys() - now)
+    restored = _connected(asked | dropped, saved, refers) & saved.keys()
     in_the_way = {name: live[name].kind for name in sorted(restored) if name in live and name not in now}
     return Choice(sorted(restored), sorted(dropped), in_the_way)
 
@@ -130,9 +128,10 @@ def restore(
             admin. Or somebody uses a table for too long.
     """
     began = time.monotonic()
+    end_orphans(admin or database, database.name)
     live = listing(database.query, database.name)
     refers = references(database.query, database.name)
-    choice = choose(manifest, live, refers, tables, whole_families=admin is not None)
+    choice = choose(manifest, live, refers, tables)
     digests = verify(folder, manifest, choice.restored, workers=workers)
     wanted = read_objects(folder, manifest)
     task = _Task(database, admin, folder, manifest, choice, digests, wanted, workers, lock_timeout)
@@ -236,7 +235,8 @@ class _Task:
     def _patiently(self, site: Database, *statements: str) -> None:
         """Run statements that wait for those who use a table, but not for ever."""
         try:
-            site.execute(f"SET SESSION lock_wait_timeout = {max(1, math.ceil(self.lock_timeout))}", *statements)
+            settings = f"lock_wait_timeout = {max(1, math.ceil(self.lock_timeout))}, @mark = {mark(site.name, 0)}"
+            site.execute(f"SET SESSION {settings}", *statements)
         except DatabaseError as error:
             if error.number != LOCK_TIMEOUT:
                 raise

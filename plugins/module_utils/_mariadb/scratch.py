@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import DatabaseError
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote, text
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import end_orphans
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
 
 PREFIX = "_lockstep_"
@@ -113,6 +114,7 @@ def scratch_schema(
         The schema as the admin sees it.
     """
     name = scratch_name(database, purpose)
+    end_orphans(admin, name)
     drop_schema(admin, name)
     admin.execute(f"CREATE DATABASE {quote(name)} CHARACTER SET {quote(charset)} COLLATE {quote(collation)}")
     try:

@@ -12,7 +12,10 @@ import re
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote, text
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
+
+_AT_ONCE = 100  # tables in one statement
 
 # The two patterns by which Frappe finds names in its own INSERT, UPDATE, DELETE, ALTER, DROP and RENAME statements
 # (frappe/database/database.py, log_touched_tables). A quoted name whose every word begins with a capital is found
@@ -26,7 +29,7 @@ class Times:
     """What the server knows of a table, in seconds since 1970 by the server's clock; None where it doesn't.
 
     Attributes:
-        created: When it was made; ALTER and TRUNCATE make it anew.
+        created: When it was made; ALTER makes it anew.
         updated: When it was last written to; forgotten when the server restarts or has many tables.
     """
 
@@ -43,16 +46,18 @@ class State:
         started: When the server was started.
         tables: All tables.
         sequences: All sequences.
+        empty: Tables without a row; TRUNCATE changes none of the times.
     """
 
     now: float
     started: float
     tables: t.Mapping[str, Times]
     sequences: frozenset[str]
+    empty: frozenset[str]
 
 
 def look(database: Database) -> State:
-    """Ask the server; before a migration for its clock, afterwards for the rest."""
+    """Ask the server, before a migration and after it."""
     clock = database.query(
         "SELECT UNIX_TIMESTAMP(NOW(6)), UNIX_TIMESTAMP(NOW(6)) - VARIABLE_VALUE"
         " FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME'"
@@ -67,7 +72,22 @@ def look(database: Database) -> State:
             sequences.add(name or "")
         else:
             tables[name or ""] = Times(float(created) if created else None, float(updated) if updated else None)
-    return State(float(clock[0] or 0), float(clock[1] or 0), tables, frozenset(sequences))
+    empty = _empty(database, sorted(tables))
+    return State(float(clock[0] or 0), float(clock[1] or 0), tables, frozenset(sequences), empty)
+
+
+def _empty(database: Database, tables: t.Sequence[str]) -> frozenset[str]:
+    found: set[str] = set()
+    with Session(database) as session:
+        for at in range(0, len(tables), _AT_ONCE):
+            rows = session.query(
+                " UNION ALL ".join(
+                    f"SELECT {text(name)} FROM DUAL WHERE NOT EXISTS (SELECT 1 FROM {quote(name)})"
+                    for name in tables[at : at + _AT_ONCE]
+                )
+            )
+            found.update(row[0] or "" for row in rows)
+    return frozenset(found)
 
 
 def read_logs(contents: t.Sequence[str | None]) -> set[str] | None:
@@ -92,24 +112,25 @@ def read_logs(contents: t.Sequence[str | None]) -> set[str] | None:
     return found if contents else None
 
 
-def touched(logged: t.Collection[str] | None, since: float, state: State) -> set[str] | None:
+def touched(
+    logged: t.Collection[str] | None, since: float, state: State, empty_before: t.Collection[str] = ()
+) -> set[str] | None:
     """The tables and sequences that a migration may have touched.
 
     Args:
         logged: From :func:`read_logs`.
         since: :attr:`State.now` from before the first attempt.
         state: After the last one.
+        empty_before: :attr:`State.empty` from before; any other table that is empty now may have been truncated.
 
     Returns:
         Names, among them tables that are new; None for everything.
     """
     if logged is None or state.started > since:
         return None
-    return {
-        name
-        for name, times in state.tables.items()
-        if may_be_meant(name, logged, state.tables) or _younger(times, since)
-    } | set(state.sequences)
+    found = {name for name, times in state.tables.items() if _younger(times, since)}
+    found |= {name for name in state.tables if may_be_meant(name, logged, state.tables)}
+    return found | (state.empty - set(empty_before)) | state.sequences
 
 
 def may_be_meant(table: str, logged: t.Collection[str], tables: t.Collection[str]) -> bool:
@@ -135,5 +156,5 @@ def _explained(cut: str, logged: t.Collection[str], tables: t.Collection[str]) -
 
 
 def _younger(times: Times, since: float) -> bool:
-    """Statements that Frappe doesn't log (TRUNCATE, REPLACE) show here. The server's times are whole seconds."""
+    """Statements that Frappe doesn't log (CREATE, REPLACE) show here. The server's times are whole seconds."""
     return any(time is not None and time >= int(since) for time in (times.created, times.updated))

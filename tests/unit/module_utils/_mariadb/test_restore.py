@@ -34,43 +34,42 @@ SAVED = manifest(a=[], b=[], c=[])
 
 
 def test_everything_is_loaded_when_nobody_knows_better() -> None:
-    choice = choose(SAVED, live("a", "b", "c"), {}, None, False)
+    choice = choose(SAVED, live("a", "b", "c"), {}, None)
     assert (choice.restored, choice.dropped) == (["a", "b", "c"], [])
 
 
 def test_of_known_tables_only_those_are_loaded_that_were_touched() -> None:
-    assert choose(SAVED, live("a", "b", "c"), {}, ["b", "never was"], False).restored == ["b"]
+    assert choose(SAVED, live("a", "b", "c"), {}, ["b", "never was"]).restored == ["b"]
 
 
 def test_what_is_new_is_dropped_and_what_is_gone_is_loaded_without_being_asked_for() -> None:
-    choice = choose(SAVED, live("a", "b", "d"), {}, [], False)
+    choice = choose(SAVED, live("a", "b", "d"), {}, [])
     assert (choice.restored, choice.dropped) == (["c"], ["d"])
 
 
 def test_a_view_in_the_place_of_a_table_gives_way() -> None:
-    choice = choose(SAVED, live("a", "b", c="VIEW"), {}, [], False)
+    choice = choose(SAVED, live("a", "b", c="VIEW"), {}, [])
     assert choice.restored == ["c"]
     assert choice.in_the_way == {"c": "VIEW"}
 
 
-def test_tables_that_foreign_keys_connect_move_together() -> None:
+def test_tables_that_foreign_keys_connect_are_loaded_together() -> None:
     saved = manifest(a=[], b=["a"], c=["b"], d=[])
-    assert choose(saved, live("a", "b", "c", "d"), {}, ["a"], True).restored == ["a", "b", "c"]
-    assert choose(saved, live("a", "b", "c", "d"), {}, ["a"], False).restored == ["a"]
+    assert choose(saved, live("a", "b", "c", "d"), {}, ["a"]).restored == ["a", "b", "c"]
 
 
 def test_a_foreign_key_from_a_new_table_counts_too() -> None:
-    assert choose(SAVED, live("a", "b", "c", "new"), {"new": {"b"}}, [], True).restored == ["b"]
+    assert choose(SAVED, live("a", "b", "c", "new"), {"new": {"b"}}, []).restored == ["b"]
 
 
 NAMES = st.sets(st.sampled_from("abcdefgh"))
 
 
-@given(NAMES, NAMES, st.none() | NAMES, st.dictionaries(st.sampled_from("abcdefgh"), NAMES), st.booleans())
+@given(NAMES, NAMES, st.none() | NAMES, st.dictionaries(st.sampled_from("abcdefgh"), NAMES))
 def test_afterwards_there_are_the_tables_of_the_backup(
-    saved: set[str], now: set[str], asked: set[str] | None, refers: dict[str, set[str]], families: bool
+    saved: set[str], now: set[str], asked: set[str] | None, refers: dict[str, set[str]]
 ) -> None:
-    choice = choose(manifest(**dict.fromkeys(saved, ())), live(*now), refers, asked, families)
+    choice = choose(manifest(**dict.fromkeys(saved, ())), live(*now), refers, asked)
     assert (now - set(choice.dropped)) | set(choice.restored) == saved
     assert set(choice.restored) <= saved
     assert set(choice.restored) >= (saved & (asked or set()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import typing as t
 
 import pytest
 from hypothesis import given
@@ -24,8 +25,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.touched i
 OLD = Times(created=100.0, updated=None)
 
 
-def state(*names: str, started: float = 0, **times: Times) -> State:
-    return State(2000.0, started, {**dict.fromkeys(names, OLD), **times}, frozenset({"s"}))
+def state(*names: str, started: float = 0, empty: t.Collection[str] = (), **times: Times) -> State:
+    return State(2000.0, started, {**dict.fromkeys(names, OLD), **times}, frozenset({"s"}), frozenset(empty))
 
 
 def logged(statement: str) -> set[str]:
@@ -67,9 +68,15 @@ def test_a_table_that_was_written_is_always_found(tables: list[str]) -> None:
 
 
 def test_a_table_made_anew_or_written_since_is_touched_without_being_logged() -> None:
-    truncated, replaced = Times(1000.0, None), Times(100.0, 1000.0)
-    found = touched(set(), 1000.9, state("tabNote", tabTruncated=truncated, tabReplaced=replaced))
-    assert found == {"tabTruncated", "tabReplaced", "s"}
+    altered, replaced = Times(1000.0, None), Times(100.0, 1000.0)
+    found = touched(set(), 1000.9, state("tabNote", tabAltered=altered, tabReplaced=replaced))
+    assert found == {"tabAltered", "tabReplaced", "s"}
+
+
+def test_a_table_that_is_empty_and_was_not_may_have_been_truncated() -> None:
+    now = state("tabNote", "tabTruncated", "tabAlways Empty", empty=["tabTruncated", "tabAlways Empty"])
+    assert touched(set(), 1000.0, now, ["tabAlways Empty"]) == {"tabTruncated", "s"}
+    assert touched(set(), 1000.0, now) == {"tabTruncated", "tabAlways Empty", "s"}
 
 
 def test_everything_counts_as_touched_when_the_log_is_missing_or_the_server_forgot() -> None:
