@@ -72,6 +72,22 @@ class Journal:
         """What belongs to the whole deployment of the unit: releases before and after, options."""
         return t.cast("dict[str, t.Any]", self.content["data"])
 
+    def refuse_if_taken_back(self, deployment_id: str) -> None:
+        """Make sure that a deployment goes on only with what nobody took back meanwhile.
+
+        A controller that was only slow may come with its next step after somebody rolled its deployment back.
+
+        Raises:
+            LockstepError: The deployment was rolled back here, or that is under way.
+        """
+        taken_back = self.status in ("restored", "kept", "failed") or "rollback_reason" in self.content.get("data", {})
+        if self.deployment_id == deployment_id and taken_back:
+            raise LockstepError(
+                f"fenced off: deployment {deployment_id} was rolled back here",
+                left="this step changed nothing",
+                hint="look at playbooks/status.yml, and start a new deployment",
+            )
+
     def open(self, *, unit: str, driver: str, deployment_id: str, data: t.Mapping[str, t.Any]) -> None:
         """Begin a new record; the one before moves to ``history/``.
 

@@ -80,6 +80,8 @@ class Adoption:
         if not context.record.exists():
             apps = context.adopted.apps()
             context.record.adopt(release_id(apps), context.adopted.path, ports_of(context.adopted), apps)
+        # Those that are kept, and the one that is built.
+        context.record.provide_slots(context.options["keep_releases"] + 1)
         adopted = context.record.adopted()
         assert adopted is not None
         context.prepare_runtime(adopted)

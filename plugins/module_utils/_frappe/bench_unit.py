@@ -31,8 +31,12 @@ class Prepare(Phase):
     def run(self, step: Step) -> dict[str, t.Any]:
         known = self._context.record.release(self._release)
         step.note(release=self._release, built=not (known and known.ready))
-        Builder(self._context).build(self._release, self._apps)
-        return {"release": self._release}
+        builder = Builder(self._context)
+        removed = outdated(self._context, self._release)
+        for release in removed:
+            builder.remove(release)
+        builder.build(self._release, self._apps)
+        return {"release": self._release, "removed": [release.id for release in removed]}
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         """Remove what was built for nothing; a release that a site stayed on is none of that."""
@@ -77,14 +81,13 @@ def start_release(context: BenchContext, release: Release) -> bool:
     return processes.start(release)
 
 
-def unneeded(context: BenchContext, keep: t.Collection[str]) -> list[Release]:
-    """Releases beyond ``keep_releases`` that no site is active in, the oldest first.
+def outdated(context: BenchContext, wanted: str) -> list[Release]:
+    """Releases beyond ``keep_releases``, the live ones among those kept, that nothing needs: the oldest first.
 
     Args:
         context: The bench.
-        keep: Ids of releases that this deployment needs, whatever their age.
+        wanted: The release that is about to be built.
     """
-    candidates = [release for release in context.record.releases() if not release.adopted and release.id not in keep]
-    unused = [release for release in candidates if not Processes(context).active_sites(release)]
-    spare = context.options["keep_releases"] - len(keep)
-    return unused[: max(0, len(unused) - max(0, spare))]
+    built = [release for release in context.record.releases() if not release.adopted and release.id != wanted]
+    unused = [release for release in built if not Processes(context).active_sites(release)]
+    return unused[: max(0, len(built) - context.options["keep_releases"])]

@@ -104,6 +104,8 @@ class BenchWork:
         self._context.prepare_state()
         locks = self._context.locks()
         with contextlib.closing(locks.at_work(self._unit)):
+            self.journal = Journal(self._context.unit_folder(self._unit))
+            self.journal.refuse_if_taken_back(self._deployment_id)
             held = locks.acquire(self._unit, self._deployment_id, _LEASE)
             to_do = self.to_do()
             adopts = self._adoption.needed()

@@ -28,7 +28,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.live_site import LiveSite
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.preflight_site import backup_need
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import SLOTS, Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import live, runtime
 
@@ -291,12 +291,12 @@ class BenchPreflight:
             found.passed.append("there is room for the release")
             return
         used = [release for release in record.releases() if not release.adopted]
-        removable = bench_unit.unneeded(self._context, set(self._serving))
-        if len(used) < SLOTS or removable:
-            found.passed.append(f"{len(used)} of {SLOTS} places for releases are taken")
+        places = self._context.options["keep_releases"] + 1
+        if len(used) < places or bench_unit.outdated(self._context, ""):
+            found.passed.append(f"{len(used)} of {places} places for releases are taken")
         else:
             found.failed.append(
-                f"all {SLOTS} places for releases are taken by {', '.join(release.id for release in used)}; "
+                f"all {places} places for releases are taken by {', '.join(release.id for release in used)}; "
                 "finish or roll back the deployment that is open on its sites"
             )
 

@@ -20,9 +20,6 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout imp
 #: Ports of one slot, in this order.
 PORT_NAMES = ("web", "socketio", "redis_cache", "redis_queue")
 
-#: The live release, the one before it, and the one being built: no later deployment needs a new bridge in nginx.
-SLOTS = 3
-
 
 class Release(t.NamedTuple):
     """One installed version of a bench."""
@@ -79,13 +76,22 @@ class Record:
         return dict(self._read()["sites"])
 
     def adopt(self, release: str, path: str, ports: t.Mapping[str, int], apps: t.Sequence[App]) -> None:
-        """Write down the bench that was found, and reserve the slots of the releases to come."""
+        """Write down the bench that was found."""
         with self._changing() as content:
             content["slots"].setdefault("0", dict(ports))
-            taken = self._ports_of_server()
-            for number in range(1, SLOTS + 1):
-                content["slots"].setdefault(str(number), self._free_ports(taken))
             content["releases"].setdefault(release, _entry(path, 0, apps, adopted=True, ready=True))
+
+    def provide_slots(self, count: int) -> None:
+        """Have ports and bridges for releases to come, so that no later deployment has to reload nginx for them.
+
+        Args:
+            count: How many releases, beside the adopted bench, may be there at a time.
+        """
+        with self._changing() as content:
+            taken = self._ports_of_server()
+            for number in range(1, count + 1):
+                if str(number) not in content["slots"]:
+                    content["slots"][str(number)] = self._free_ports(taken)
 
     def add_site(self, site: str, served: t.Mapping[str, t.Any]) -> None:
         with self._changing() as content:
@@ -118,7 +124,7 @@ class Record:
                 free = [int(number) for number in content["slots"] if int(number) not in used and number != "0"]
                 if not free:
                     raise LockstepError(
-                        f"all {SLOTS} releases that {self._layout.name} can keep are in use",
+                        f"all releases that {self._layout.name} can keep are in use",
                         hint="finish or roll back the deployment that is open on its sites",
                     )
                 found = content["releases"][release] = _entry(path, min(free), apps, adopted=False, ready=False)

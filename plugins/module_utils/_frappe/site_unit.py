@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -17,6 +18,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import changes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App, release_id
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import Site
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.backup import Backup
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import Freeze, Thaw
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.migrate import Migrate
@@ -94,7 +97,7 @@ class SiteUnit:
             ``from`` and ``to`` (release ids), ``install`` (apps), ``configure`` (keys), ``before`` and ``after``
             (versions). Nothing is to be done when ``from`` equals ``to`` and the lists are empty.
         """
-        live = self._context.live_release(self._site)
+        live = self._live_release()
         installed = self._context.bench(live).execute(self._site, "frappe.get_installed_apps")
         after = {app.name: app.version for app in self._apps}
         return {
@@ -128,6 +131,8 @@ class SiteUnit:
         """
         locks = self._context.locks()
         with contextlib.closing(locks.at_work(self._identity.unit)):
+            self.journal = Journal(self._context.unit_folder(self._identity.unit))
+            self.journal.refuse_if_taken_back(self._identity.deployment_id)
             held = locks.acquire(self._identity.unit, self._identity.deployment_id, self._lease())
             self._open(to_do)
             deployment = SiteDeployment(self._context, self._site, self.journal, self._options)
@@ -212,9 +217,19 @@ class SiteUnit:
             Deployment(identity.deployment_id, identity.version, identity.deployed_by, identity.git_sha),
         )
 
+    def _live_release(self) -> Release:
+        """The release that serves the site; the bench as it is, where a deployment would adopt the site first."""
+        if self._context.traffic(self._site).current() is not None:
+            return self._context.live_release(self._site)
+        adopted = self._context.adopted
+        apps = adopted.apps()
+        return Release(release_id(apps), adopted.path, 0, {}, apps, adopted=True, ready=True)
+
     def _differing_settings(self) -> list[str]:
+        folder = os.path.join(self._context.adopted.sites_folder, self._site)
         deployment = SiteDeployment(self._context, self._site, self.journal, self._options)
-        now = deployment.site.config()
+        site = deployment.site if deployment.placement.is_adopted() else Site(self._site, folder, self._context.user)
+        now = site.config()
         return sorted(name for name, value in self._options.config.items() if now.get(name) != value)
 
     def _lease(self) -> float:
