@@ -52,7 +52,7 @@ def test_a_dangerous_name_is_refused_wherever_it_becomes_a_path(name: str) -> No
         LAYOUT.data(name)
     with pytest.raises(LockstepError, match="is no name for a site"):
         LAYOUT.backups(name)
-    with pytest.raises(LockstepError, match="is no name for an? app"):
+    with pytest.raises(LockstepError, match=r"is no name for an? app"):
         app_of({"name": name, "commit": COMMIT})
     with pytest.raises(LockstepError, match="is no name for a bench"):
         Layout(name=name, root="/srv", state_dir="/var")

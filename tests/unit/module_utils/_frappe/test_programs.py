@@ -185,7 +185,7 @@ def test_a_file_that_is_no_supervisor_configuration_is_a_clear_error(tmp_path: p
     path = tmp_path / "supervisor.conf"
     if text is not None:
         path.write_text(text)
-    with pytest.raises(LockstepError, match="supervisor.conf can't be read") as caught:
+    with pytest.raises(LockstepError, match=r"supervisor\.conf can't be read") as caught:
         programs.read_programs(str(path))
     assert "bench setup supervisor" in str(caught.value.hint)
 

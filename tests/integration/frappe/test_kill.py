@@ -1,0 +1,59 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Killed at any point, a deployment of a site can be taken back from its journal."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import migrate, prepare
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import verify, watcher
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import SiteTraffic
+from tests.integration.frappe.conftest import DRIVEN
+from tests.integration.frappe.ground import Ground, processes_with
+
+pytestmark = pytest.mark.integration
+
+ONE = DRIVEN[0]
+
+
+@pytest.mark.parametrize(
+    ("phase", "where", "name", "after"),
+    [
+        pytest.param("prepare", prepare, "copy_files", True, id="prepare, files copied"),
+        pytest.param("freeze", SiteHealth, "wait_frozen", True, id="freeze, flags set"),
+        pytest.param("backup", verify, "verify", False, id="backup, dumped and not verified"),
+        pytest.param("migrate", watcher.Watcher, "of_process", True, id="migrate, the migration goes on alone"),
+        pytest.param("switch", Placement, "deactivate", True, id="switch, scheduler sees the site nowhere"),
+        pytest.param("switch", SiteTraffic, "switch", True, id="switch, traffic moved and nothing else"),
+        pytest.param("thaw", SiteTraffic, "reopen", True, id="thaw, writes let in"),
+        pytest.param("confirm", SiteHealth, "validate", False, id="confirm"),
+    ],
+)
+def test_a_killed_deployment_goes_back(ground: Ground, phase: str, where: t.Any, name: str, after: bool) -> None:
+    before, config = ground.content(ONE), ground.site(ONE).config()
+    ground.die(ground.unit(ONE), where, name, after=after)
+    step = ground.journal(ONE).steps()[-1]
+    assert (step.phase, step.record["status"]) == (phase, "started")
+    if phase == "migrate":
+        assert processes_with("migrate", ONE), "the migration outlived the module"
+    assert ground.roll_back(ONE).status == "restored"
+    ground.require_as_before(ONE, before, config)
+
+
+def test_a_rollback_that_is_killed_goes_on_from_there(ground: Ground) -> None:
+    before, config = ground.content(ONE), ground.site(ONE).config()
+    unit = ground.deploy(ONE)
+    assert unit.state() == "retired"
+    assert ground.get(ONE, "version") == "1.0.0"
+    assert ground.content(ONE) != before
+    ground.die_in_rollback(ONE, migrate, "put_back", after=True)
+    assert ground.journal(ONE).status == "open"
+    assert ground.roll_back(ONE).status == "restored"
+    ground.require_as_before(ONE, before, config)
