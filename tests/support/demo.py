@@ -90,6 +90,8 @@ def _run(case: Case) -> dict[str, t.Any]:
     print(f"\n== {case.title}", flush=True)
     with Services(scratch) as services:
         bench = make_bench(scratch, services)
+        for site in bench.sites:
+            bench.site(site, "enable-scheduler")
         if case.breaks:
             bench.sql(bench.sites[1], _BREAKS_PATCH)
         inventory = write(scratch / "deployment.yml", describe(bench))
@@ -118,6 +120,7 @@ def _result(
             "after": bench.get(site, _VERSION).message,
             "ended": known["status"],
             "freeze": known["data"].get("freeze_seconds"),
+            "freeze_excess": _excess(bench, site, known),
             "longest_without_write": round(seen.blocked, 2),
             "reads": seen.reads,
             "failed_reads": len(seen.failed_reads),
@@ -134,6 +137,17 @@ def _result(
         "lost_writes": sum(site["lost_writes"] for site in sites.values()),
         "sites": sites,
     }
+
+
+def _excess(bench: Bench, site: str, journal: dict[str, t.Any]) -> float | None:
+    """What the freeze took beyond the migration itself and 1.2 times the dump itself, in seconds."""
+    results = {step["phase"]: step["result"] for step in journal.get("steps", []) if step["status"] == "completed"}
+    freeze, ran = journal["data"].get("freeze_seconds"), results.get("migrate", {}).get("command_seconds")
+    if freeze is None or ran is None:
+        return None
+    place = bench.services.scratch / "lockstep" / bench.name / "backups" / site / journal["deployment_id"]
+    dump = json.loads((place / "backup.json").read_text())["database"]["seconds"]
+    return round(freeze - ran - 1.2 * dump, 2)
 
 
 def _show(result: dict[str, t.Any]) -> None:

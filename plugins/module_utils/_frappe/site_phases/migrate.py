@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
@@ -30,6 +31,7 @@ class Migrate(Phase):
 
     def __init__(self, deployment: SiteDeployment) -> None:
         self._deployment = deployment
+        self._seconds = 0.0
         self.timeout = deployment.options.timeout * (1 + len(deployment.options.apps)) + 60
 
     def run(self, step: Step) -> dict[str, t.Any]:
@@ -48,7 +50,12 @@ class Migrate(Phase):
         if not needed and not new_apps:
             return {"migration": "skipped", "reason": "nothing between the two releases needs one"}
         found = impact.end(deployment, step.intent["began"], everything=bool(new_apps))
-        return {"migration": "done" if needed else "skipped", "apps_installed": new_apps, "tables_touched": found}
+        return {
+            "migration": "done" if needed else "skipped",
+            "apps_installed": new_apps,
+            "tables_touched": found,
+            "command_seconds": round(self._seconds, 3),
+        }
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
@@ -69,6 +76,7 @@ class Migrate(Phase):
             step.note(process=identify(pid))
             watch.of_process(pid)
 
+        began = time.monotonic()
         with watcher.Watcher(deployment.database()) as watch:
             done = deployment.new.run(
                 "--site",
@@ -78,6 +86,7 @@ class Migrate(Phase):
                 check=False,
                 started=started,
             )
+        self._seconds += time.monotonic() - began
         step.note(process=None)
         if done.rc != 0:
             raise LockstepError(
