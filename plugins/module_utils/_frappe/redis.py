@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import typing as t
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 
@@ -26,32 +26,44 @@ def ask(url: str, *command: str) -> str:
     Raises:
         LockstepError: Nobody answers, or somebody who is no Redis.
     """
-    parts = urlsplit(url)
-    where = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+    parts, port = _parsed(url)
+    where = parts.path if parts.scheme == "unix" else f"{parts.hostname}:{port}"
     commands = [command]
     if parts.password:
         user = [unquote(parts.username)] if parts.username else []
         commands.insert(0, ("AUTH", *user, unquote(parts.password)))
     try:
-        connection = _connect(parts.scheme, parts.path, parts.hostname, parts.port)
+        connection = _connect(parts.path) if parts.scheme == "unix" else _connect((str(parts.hostname), port))
         with connection, connection.makefile("rb") as answers:
             for words in commands:
                 connection.sendall(_encoded(words))
                 line = answers.readline(_LONGEST).decode("utf-8", "replace").strip()
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise LockstepError(f"Redis at {where} does not answer: {error}") from error
     if line[:1] not in ("+", "-", ":", "$", "*"):
         raise LockstepError(f"what answers at {where} is no Redis")
     return line
 
 
-def _connect(scheme: str, path: str, host: str | None, port: int | None) -> socket.socket:
-    if scheme != "unix":
-        return socket.create_connection((host or "127.0.0.1", port or 6379), timeout=_TIMEOUT)
+def _parsed(url: str) -> tuple[SplitResult, int]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or 6379
+    except ValueError:
+        raise LockstepError("the address of a Redis in the configuration is none") from None
+    if parts.scheme != "unix" and not (parts.scheme == "redis" and parts.hostname):
+        raise LockstepError("the address of a Redis in the configuration does not begin with redis:// or unix://")
+    return parts, port
+
+
+def _connect(address: str | tuple[str, int]) -> socket.socket:
+    """Connect to the path of a unix socket, or to host and port."""
+    if not isinstance(address, str):
+        return socket.create_connection(address, timeout=_TIMEOUT)
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(_TIMEOUT)
     try:
-        connection.connect(path)
+        connection.connect(address)
     except OSError:
         connection.close()
         raise

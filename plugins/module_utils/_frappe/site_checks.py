@@ -110,7 +110,7 @@ class SiteChecks:
             # A scheduler that its owner switched off is no failure, and nothing that could be called working either.
             said = "the scheduler is switched off" if '"disabled"' in done.stdout else done.tail(1) or "no answer"
             return Result("scheduled_jobs", "command", None, said)
-        workers = redis.ask(str(bench.common_config().get("redis_queue")), "SCARD", "rq:workers").lstrip(":")
+        workers = redis.ask(str(bench.common_config().get("redis_queue", "")), "SCARD", "rq:workers").lstrip(":")
         message = f"the scheduler is enabled, {workers} workers are at work"
         return Result("scheduled_jobs", "command", workers != "0", message)
 

@@ -1,0 +1,291 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is made of the servers' records."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import status, status_render
+
+ONE, TWO, THREE = "20261101T100000Z-aaaaaa", "20261102T100000Z-bbbbbb", "20261103T100000Z-cccccc"
+NOW = "2026-11-03T12:00:00Z"
+SITE = "site1.local"
+
+
+def journal(deployment_id: str, state: str = "live", **more: t.Any) -> dict[str, t.Any]:
+    day = f"{deployment_id[:4]}-{deployment_id[4:6]}-{deployment_id[6:8]}"
+    return {"deployment_id": deployment_id, "status": state, "opened": f"{day}T10:00:00Z", "events": [], **more}
+
+
+def info(unit: str = SITE, *journals: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
+    """A unit's records as the module returns them, its newest deployment last."""
+    newest = journals[-1] if journals else None
+    now = newest and {
+        "open": newest["status"] not in ("live", "restored", "kept"),
+        "phase": "retire",
+        "phase_status": "completed",
+        "phase_at": newest["opened"],
+        "overdue": False,
+        "at_work": False,
+        **newest,
+    }
+    return {
+        "unit": unit,
+        "driver": "frappe_site",
+        "bench": "frappe-bench",
+        "site": unit,
+        "adopted": True,
+        "release": "0a1b2c3d",
+        "apps": {"frappe": {"version": "16.0.0", "commit": "0" * 40}},
+        "answers": True,
+        "journal": now,
+        "journals": list(journals),
+        "lock": {},
+        "maintenance": False,
+        "closed": False,
+        "backups": [],
+        "way_back": None,
+        "manifest": {"current_deployment": None, "deployment_history": []},
+        **more,
+    }
+
+
+def record(found: dict[str, t.Any], server: str = "app1") -> dict[str, t.Any]:
+    return {"unit": found["unit"], "server": server, "info": found}
+
+
+def report(*found: dict[str, t.Any], **more: t.Any) -> dict[str, t.Any]:
+    return status.report([record(one) for one in found], now=NOW, **more)
+
+
+def lines(found: dict[str, t.Any]) -> str:
+    return "\n".join(status_render.as_lines(found, "shop", "staging"))
+
+
+def half_done(**more: t.Any) -> dict[str, t.Any]:
+    return journal(TWO, "open", phase="freeze", phase_status="started", **more)
+
+
+@pytest.mark.parametrize(
+    ("found", "state"),
+    [
+        (info(adopted=False), "not adopted"),
+        (info(), "adopted"),
+        (info(SITE, journal(ONE)), "live"),
+        (info(SITE, journal(ONE, "restored")), "restored"),
+        (info(SITE, journal(ONE, "kept")), "kept"),
+        (info(SITE, journal(ONE), maintenance=True), "in maintenance"),
+        (info(SITE, journal(ONE), closed=True), "in maintenance"),
+        (info(SITE, half_done(at_work=True)), "at work: freeze"),
+        (info(SITE, half_done()), "half-done: freeze started"),
+        (info(SITE, journal(TWO, "open", phase=None, phase_status=None)), "half-done: nothing began"),
+        (info(SITE, journal(TWO, "failed")), "rollback failed"),
+        (info(SITE, journal(TWO, "failed", at_work=True)), "at work: retire"),
+        (info(SITE, journal(TWO, "open"), lock={"owner": TWO, "expired": False}), "between steps: retire is done"),
+        (info(SITE, journal(TWO, "open"), lock={"owner": TWO, "expired": True}), "half-done: retire completed"),
+        (info(SITE, half_done(), lock={"owner": TWO, "expired": False}), "half-done: freeze started"),
+    ],
+)
+def test_a_unit_is_what_its_records_say(found: dict[str, t.Any], state: str) -> None:
+    assert status.state_of(found) == state
+
+
+def test_a_half_done_deployment_is_an_issue_with_the_command_that_ends_it() -> None:
+    found = report(info(SITE, journal(ONE), half_done()))
+    assert found["issues"] == [f"deployment {TWO} of {SITE} is not finished: half-done: freeze started"]
+    assert found["recommended_actions"] == [
+        f"ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO} -e only={SITE}"
+    ]
+    assert found["deployment_status"] == "in_progress"
+    assert found["current_stage"] == f"freeze of {SITE}"
+    assert found["sites_pending"] == [SITE]
+
+
+def test_what_is_at_work_is_no_issue_unless_it_takes_too_long() -> None:
+    found = report(info(SITE, half_done(at_work=True, phase_at="2026-11-03T11:58:00Z")))
+    assert found["issues"] == []
+    assert found["active_tasks"] == [{"unit": SITE, "phase": "freeze", "seconds": 120.0}]
+    late = report(info(SITE, half_done(at_work=True, overdue=True)))
+    assert late["issues"] == [f"freeze of {SITE} takes longer than it may, since 2026-11-02T10:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ({"lock": {"owner": "ada", "manual": True, "expired": False}}, "was locked by hand by ada"),
+        ({"maintenance": True}, "is in maintenance mode, and no deployment of it is open"),
+        ({"closed": True}, "shows its maintenance page, and no deployment of it is open"),
+        ({"answers": False}, "does not accept connections"),
+    ],
+)
+def test_what_needs_somebody_is_an_issue(more: dict[str, t.Any], told: str) -> None:
+    found = report(info(SITE, journal(ONE), **more))
+    assert len(found["issues"]) == len(found["recommended_actions"]) == 1
+    assert told in found["issues"][0]
+
+
+def test_maintenance_of_an_open_deployment_is_its_own() -> None:
+    assert report(info(SITE, half_done(at_work=True), maintenance=True))["issues"] == []
+
+
+def test_an_unreachable_server_is_told_once() -> None:
+    lost = [{"unit": f"site{n}", "server": "app2", "unreachable": True, "error": "no route"} for n in range(3)]
+    found = status.report([record(info(SITE, journal(ONE))), *lost], now=NOW)
+    assert found["unreachable"] == ["app2"]
+    assert found["issues"] == ["server app2 can not be reached, so nothing is known of 3 units: no route"]
+    assert [unit["state"] for unit in found["units"]] == ["live", *["unreachable"] * 3]
+    assert "unreachable" in lines(found)
+
+
+def test_records_that_can_not_be_read_are_told() -> None:
+    found = status.report([{"unit": SITE, "server": "app1", "error": "journal.json can't be read"}], now=NOW)
+    assert found["issues"] == [f"{SITE}: journal.json can't be read"]
+    assert found["units"][0]["state"] == "unknown"
+
+
+def test_the_deployments_of_all_servers_are_put_together() -> None:
+    past = {"deployment_id": ONE, "version": "erp 1", "deployed_at": "2026-11-01T10:05:00Z", "deployed_by": "ada"}
+    manifest = {"current_deployment": None, "deployment_history": [{**past, "git_sha": None, "units": {SITE: {}}}]}
+    found = report(
+        info(SITE, journal(ONE), journal(TWO), journal(THREE), manifest=manifest),
+        info("site2.local", journal(ONE), journal(TWO, "restored"), journal(THREE, "restored")),
+        info("bench@app1", journal(THREE, "restored")),
+        history=True,
+    )["history"]
+    assert [(entry["deployment_id"], entry["status"]) for entry in found] == [
+        (THREE, "partially_rolled_back"),
+        (TWO, "partially_rolled_back"),
+        (ONE, "completed"),
+    ]
+    assert (found[2]["version"], found[2]["deployed_by"]) == ("erp 1", "ada")
+    assert found[2]["units"] == {SITE: "live", "site2.local": "live"}
+
+
+def test_ten_deployments_are_told_the_newest_first() -> None:
+    journals = [journal(f"202611{day:02}T100000Z-aaaaaa") for day in range(1, 29)]
+    found = report(info(SITE, *journals), history=True)["history"]
+    assert [entry["deployment_id"][6:8] for entry in found] == [str(day) for day in range(28, 18, -1)]
+
+
+def test_a_deployment_that_only_the_manifest_remembers_was_completed() -> None:
+    past = {"deployment_id": ONE, "version": "erp 1", "units": {SITE: {}}}
+    found = report(info(SITE, manifest={"deployment_history": [past]}), history=True)["history"]
+    assert [(entry["deployment_id"], entry["status"]) for entry in found] == [(ONE, "completed")]
+
+
+def way_back(**more: t.Any) -> dict[str, t.Any]:
+    return {
+        "deployment_id": TWO,
+        "release": "11111111",
+        "versions": {"frappe": "15.9.0"},
+        "on_disk": True,
+        "backup": True,
+        "thawed_at": "2026-11-03T11:30:00Z",
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "possible", "told"),
+    [
+        ({}, True, "since 2026-11-03 11:30 UTC (30 min ago): fully, if no table"),
+        ({"thawed_at": None}, True, "its users have written nothing since: it goes back fully"),
+        ({"backup": False}, True, "no backup was taken"),
+        ({"on_disk": False}, False, "release 11111111 is no longer on the server"),
+    ],
+)
+def test_a_way_back_says_what_it_means(more: dict[str, t.Any], possible: bool, told: str) -> None:
+    found = report(info(SITE, journal(TWO), way_back=way_back(**more)), rollback_options=True)["rollback_options"]
+    assert len(found) == 1
+    assert found[0]["possible"] is possible
+    assert told in found[0]["meaning"]
+    assert found[0]["command"] == f"ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO} -e only={SITE}"
+
+
+def test_a_site_that_was_kept_says_why() -> None:
+    kept = journal(TWO, "kept", reason="users may have written to 2 tables")
+    found = report(info(SITE, kept, way_back=way_back()), rollback_options=True)["rollback_options"]
+    assert "kept when that was tried: users may have written to 2 tables" in found[0]["meaning"]
+
+
+def test_backups_are_ways_back_the_newest_first_and_not_all() -> None:
+    backups = [
+        {
+            "deployment_id": f"2026110{day}T100000Z-aaaaaa",
+            "taken_at": f"2026-11-0{day}T10:00:00Z",
+            "release": "1",
+            **more,
+        }
+        for day, more in enumerate([{"on_disk": True}] * 7, start=1)
+    ]
+    backups[5]["on_disk"] = False
+    found = report(info(SITE, journal(TWO), backups=backups), rollback_options=True)["rollback_options"]
+    assert [option["backup"][6:8] for option in found] == ["07", "06", "05", "04", "03"]
+    assert [option["possible"] for option in found] == [True, False, True, True, True]
+    assert found[2]["meaning"].startswith("database and files as of 2026-11-05 10:00 UTC")
+    assert f"backup={backups[6]['deployment_id']}" in found[0]["command"]
+
+
+def test_without_a_ledger_only_an_end_is_certain() -> None:
+    running = report(info(SITE, half_done(at_work=True)))
+    assert running["progress_percentage"] is None
+    done = report(info(SITE, journal(TWO)))
+    assert (done["progress_percentage"], done["current_stage"]) == (100, "done")
+    assert done["sites_completed"] == [SITE]
+    assert report(info())["deployment_id"] is None
+
+
+def test_the_ledger_adds_what_the_servers_do_not_know() -> None:
+    ledger = {
+        "deployment_id": TWO,
+        "current_stage": "stage 1 of 2",
+        "progress_percentage": 40,
+        "sites_completed": [],
+        "sites_pending": [SITE, "site2.local"],
+        "sites_failed": [],
+        "estimated_completion": "2026-11-03T12:30:00Z",
+        "active_tasks": [],
+        "recent_logs": ["a line"],
+    }
+    found = report(info(SITE, journal(TWO)), info("site3.local", journal(ONE)), progress=ledger)
+    assert (found["current_stage"], found["progress_percentage"]) == ("stage 1 of 2", 40)
+    assert (found["sites_completed"], found["sites_pending"]) == ([SITE], ["site2.local"])
+    assert "expected to end: 2026-11-03 12:30 UTC" in lines(found)
+
+
+def test_a_ledger_that_knows_an_older_deployment_alone_is_not_asked() -> None:
+    found = report(info(SITE, journal(TWO)), progress={"deployment_id": ONE, "current_stage": "old"})
+    assert found["current_stage"] == "done"
+
+
+def test_everything_can_be_told_to_people() -> None:
+    figures = {
+        "totalDeployments": 4,
+        "successfulDeployments": 3,
+        "failedDeployments": 1,
+        "averageDeploymentTime": 90.0,
+        "rollbackRate": 25.0,
+    }
+    found = report(
+        info(SITE, journal(ONE), half_done(), way_back=way_back()),
+        info("bench@app1", driver="frappe_bench", site=None),
+        statistics=figures,
+        history=True,
+        rollback_options=True,
+    )
+    text = lines(found)
+    for part in (
+        "shop, staging",
+        "half-done: freeze started",
+        "frappe 16.0.0",
+        "What to do",
+        "Ways back",
+        "25 % rolled",
+    ):
+        assert part in text
+    assert "none" in lines(report(info(), history=True, rollback_options=True))
