@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import socket
 import threading
@@ -50,6 +51,9 @@ class Server:
                 connection.sendall(answer)
 
     def close(self) -> None:
+        # Closing alone would leave the kernel listening for as long as the thread waits.
+        with contextlib.suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         self._thread.join(5)
 
