@@ -16,6 +16,7 @@ import os
 import pwd
 import typing as t
 
+_MFD_NOEXEC_SEAL = 0x8  # required where the sysctl vm.memfd_noexec is 2
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b"}
 
 
@@ -33,6 +34,13 @@ def render(groups: t.Mapping[str, t.Mapping[str, str | None]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _anonymous_file() -> int:
+    try:
+        return os.memfd_create("lockstep-options", os.MFD_CLOEXEC | _MFD_NOEXEC_SEAL)
+    except OSError:  # a kernel before 6.3 doesn't know the flag
+        return os.memfd_create("lockstep-options", os.MFD_CLOEXEC)
+
+
 @contextlib.contextmanager
 def option_file(content: str, owner: str | None) -> t.Iterator[int]:
     """Hold ``content`` in an anonymous file of mode 0600 while a child is started.
@@ -44,7 +52,7 @@ def option_file(content: str, owner: str | None) -> t.Iterator[int]:
     Yields:
         The file descriptor: pass it on to the child, which finds it as ``/proc/self/fd/<number>``.
     """
-    descriptor = os.memfd_create("lockstep-options", os.MFD_CLOEXEC)
+    descriptor = _anonymous_file()
     try:
         os.fchmod(descriptor, 0o600)
         if owner is not None and os.geteuid() == 0:

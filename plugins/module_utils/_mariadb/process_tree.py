@@ -10,6 +10,8 @@ import dataclasses
 import os
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import unix_peers
+
 
 @dataclasses.dataclass(frozen=True)
 class Sockets:
@@ -17,11 +19,13 @@ class Sockets:
 
     Attributes:
         tcp: Local ports by inode, of those that are connected by TCP.
-        others: Inodes of all others.
+        server: Inodes of unix sockets that are connected to the server in question.
+        unknown: Inodes of sockets of which it isn't known, or not yet, where they lead.
     """
 
     tcp: t.Mapping[int, int]
-    others: frozenset[int]
+    server: frozenset[int]
+    unknown: frozenset[int]
 
     @property
     def ports(self) -> set[int]:
@@ -43,14 +47,16 @@ class ProcessTree:
 
     Args:
         pid: The process.
+        listening: Path of the unix socket that the server in question listens at.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, listening: str) -> None:
         self._pid = pid
+        self._listening = os.path.normpath(listening)
         stat = _stat(pid)
         self._known = {pid: stat.began} if stat else {}
         self._tcp: dict[int, int] = {}
-        self._unix: set[int] = set()
+        self._unix: dict[int, str] = {}
 
     def sockets(self) -> Sockets | None:
         """What is open now; None when we may not look."""
@@ -61,14 +67,14 @@ class ProcessTree:
                 found |= _socket_inodes(pid)
         except PermissionError:
             return None
-        if found - self._tcp.keys() - self._unix:
-            # A unix socket is listed from its beginning, one for TCP only once it is connected: until it is found in
-            # one of the lists, a socket is looked for each time.
-            self._unix |= found & _unix_inodes(members[0])
+        if found - self._tcp.keys() - self._unix.keys():
+            # Only what is connected is listed with where it leads, so the rest is looked for each time.
             self._tcp.update(_tcp_ports(members[0]))
-        self._unix &= found
+            self._unix.update(_unix_ends(members[0]))
         self._tcp = {inode: port for inode, port in self._tcp.items() if inode in found}
-        return Sockets(dict(self._tcp), frozenset(found - self._tcp.keys()))
+        self._unix = {inode: path for inode, path in self._unix.items() if inode in found}
+        server = frozenset(inode for inode, path in self._unix.items() if path == self._listening)
+        return Sockets(dict(self._tcp), server, frozenset(found - self._tcp.keys() - self._unix.keys()))
 
     def _members(self) -> list[int]:
         stats = {pid: stat for pid in _pids() for stat in (_stat(pid),) if stat is not None}
@@ -119,14 +125,13 @@ def _socket_inodes(pid: int) -> set[int]:
     return found
 
 
-def _unix_inodes(pid: int) -> set[int]:
-    """All unix sockets in a process's network namespace."""
+def _unix_ends(pid: int) -> dict[int, str]:
+    """The path at the other end of each connected unix socket, by inode; none where the kernel doesn't tell."""
     try:
-        with open(f"/proc/{pid}/net/unix", encoding="utf-8", errors="replace") as handle:
-            next(handle)
-            return {int(line.split()[6]) for line in handle}
+        there = unix_peers.paths(pid)
+        return {inode: there[peer] for inode, peer in unix_peers.peers().items() if peer in there}
     except OSError:
-        return set()
+        return {}
 
 
 def _tcp_ports(pid: int) -> dict[int, int]:

@@ -30,6 +30,7 @@ _BLOCKED = 2.0  # seconds a migration's statement waits before somebody is ended
 _BLOCKED_LONG = 10.0  # seconds after which also those are ended who don't seem to use the table
 
 _ANSWER = 20.0  # seconds the server may take to say who is connected
+_NEVER_SEEN = float("inf")  # later than any moment
 _NAMED = 3  # connections named in an error
 
 _CHANGES_TABLES = re.compile(
@@ -104,8 +105,9 @@ class Watcher:
     * who was connected before the migration began,
     * by TCP, from a port that no process of the migration has, if at the same time the waiting connection is seen to
       come from one that it has (else addresses are translated between here and the server, and ports mean nothing),
-    * else, who connected while no process of the migration had opened a socket, from as long before as the server lets
-      a connection take (``connect_timeout``). A unix socket's other end can't be told from the server's side.
+    * by a unix socket, whose other end the server does not tell, who connected while the migration opened no socket
+      that may lead to the server, from as long before as the server lets a connection take (``connect_timeout``); if
+      at the same time the migration is seen to have a connection (else we look at the wrong processes).
 
     Args:
         database: The database, as its own user, who may end their own connections.
@@ -130,12 +132,12 @@ class Watcher:
     def __enter__(self) -> Watcher:
         self._session = Session(self._as)
         try:
-            patience = float(self._ask("SELECT @@connect_timeout")[0][0] or 0)
+            patience, self._listening = (value or "" for value in self._ask("SELECT @@connect_timeout, @@socket")[0])
             before = {thread.id for thread in threads(self._ask, self._users)}
         except BaseException:
             self._session.close()
             raise
-        self._strangers = Strangers(before, patience)
+        self._strangers = Strangers(before, float(patience))
         self._loop.start()
         return self
 
@@ -146,7 +148,7 @@ class Watcher:
 
     def of_process(self, pid: int) -> None:
         """Say which process the migration is; until then only those are ended who were there before."""
-        self._strangers.tree = ProcessTree(pid)
+        self._strangers.tree = ProcessTree(pid, self._listening)
 
     def _ask(self, sql: str) -> list[Row]:
         return self._session.query(sql, timeout=_ANSWER)
@@ -234,9 +236,9 @@ class Strangers:
         self.tree: ProcessTree | None = None
         self._before = frozenset(before)
         self._patience = patience
-        self._seen: dict[int, bool] = dict.fromkeys(before, True)
+        self._came_alone: dict[int, bool] = {}
         self._sockets: Sockets | None = None
-        self._last_opened = {True: float("inf"), False: float("inf")}
+        self._last_opened = _NEVER_SEEN
         self._last_look = time.monotonic()
 
     def learn(self, found: t.Sequence[Thread], began: float) -> Sockets | None:
@@ -250,21 +252,15 @@ class Strangers:
             The sockets, None when they can't be seen.
         """
         sockets = self.tree.sockets() if self.tree is not None else None
-        now = time.monotonic()
         known, self._sockets = self._sockets, sockets
-        if sockets is None or known is None:
-            # From here on no opening is missed; what was opened until now counts as opened now.
-            self._last_opened = {True: now, False: now} if sockets else {True: float("inf"), False: float("inf")}
-        else:
-            if sockets.tcp.keys() - known.tcp.keys():
-                self._last_opened[True] = now
-            if sockets.others - known.others:
-                self._last_opened[False] = now
+        if sockets is None:
+            self._last_opened = _NEVER_SEEN
+        elif known is None or (sockets.server | sockets.unknown) - known.server - known.unknown:
+            # What was open at the first look counts as opened now.
+            self._last_opened = time.monotonic()
         for thread in found:
-            if thread.id not in self._seen:
-                tcp = _port(thread) is not None
-                last = max(self._last_opened.values()) if tcp else self._last_opened[False]
-                self._seen[thread.id] = last < self._last_look - self._patience
+            if thread.id not in self._came_alone:
+                self._came_alone[thread.id] = self._last_opened < self._last_look - self._patience
         self._last_look = began
         return sockets
 
@@ -278,13 +274,12 @@ class Strangers:
         """
         if thread.id in self._before:
             return True
+        if sockets is None:
+            return False
         port = _port(thread)
-        if sockets is not None and port is not None:
-            if port in sockets.ports:
-                return False
-            if _port(waiting) in sockets.ports:
-                return True
-        return self._seen.get(thread.id, False)
+        if port is not None:
+            return port not in sockets.ports and _port(waiting) in sockets.ports
+        return bool(sockets.server) and self._came_alone.get(thread.id, False)
 
 
 def _port(thread: Thread) -> int | None:

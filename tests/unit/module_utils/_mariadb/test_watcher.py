@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pathlib
 import socket
 import subprocess
 import sys
@@ -40,11 +42,12 @@ class Tree:
 
     def __init__(self) -> None:
         self.tcp: dict[int, int] = {}
-        self.others: set[int] = set()
+        self.server: set[int] = set()
+        self.unknown: set[int] = set()
         self.hidden = False
 
     def sockets(self) -> Sockets | None:
-        return None if self.hidden else Sockets(dict(self.tcp), frozenset(self.others))
+        return None if self.hidden else Sockets(dict(self.tcp), frozenset(self.server), frozenset(self.unknown))
 
 
 class Scene:
@@ -105,11 +108,21 @@ def test_nobody_new_is_a_stranger_where_the_migration_can_not_be_looked_into(sce
     assert not scene.strange(3, waiting=2)
 
 
+def test_nobody_new_is_a_stranger_when_the_processes_looked_at_have_no_connection(scene: Scene) -> None:
+    """Then they are not the migration, whoever said they were."""
+    scene.migrate()
+    scene.look(OWN)
+    scene.wait(60)
+    scene.look(OWN, NEW)
+    assert not scene.strange(2, waiting=2)
+    assert not scene.strange(3, waiting=2)
+
+
 def test_who_came_together_with_a_socket_of_the_migration_may_be_it(scene: Scene) -> None:
     scene.migrate()
     scene.look()
     scene.wait(60)
-    scene.tree.others.add(77)
+    scene.tree.server.add(77)
     scene.look(OWN, NEW)
     scene.wait(60)
     assert not scene.strange(2, waiting=2)
@@ -118,7 +131,7 @@ def test_who_came_together_with_a_socket_of_the_migration_may_be_it(scene: Scene
 
 def test_who_came_when_the_migration_had_opened_nothing_for_long_is_a_stranger(scene: Scene) -> None:
     scene.migrate()
-    scene.tree.others.add(77)
+    scene.tree.server.add(77)
     scene.look(OWN)
     scene.wait(12)
     scene.look(OWN, NEW)
@@ -126,11 +139,23 @@ def test_who_came_when_the_migration_had_opened_nothing_for_long_is_a_stranger(s
     assert not scene.strange(2, waiting=2)
 
 
+def test_who_came_with_a_socket_that_is_not_accepted_yet_may_be_the_migration(scene: Scene) -> None:
+    scene.migrate()
+    scene.tree.server.add(77)
+    scene.look(OWN)
+    scene.wait(60)
+    scene.tree.unknown.add(78)
+    scene.look(OWN)
+    scene.wait(5)
+    scene.look(OWN, NEW)
+    assert not scene.strange(3, waiting=2)
+
+
 def test_a_connection_may_appear_in_the_list_long_after_its_socket(scene: Scene) -> None:
     scene.migrate()
     scene.look()
     scene.wait(60)
-    scene.tree.others.add(77)
+    scene.tree.server.add(77)
     scene.look()
     scene.wait(9)
     scene.look(OWN)
@@ -140,7 +165,7 @@ def test_a_connection_may_appear_in_the_list_long_after_its_socket(scene: Scene)
 
 def test_a_socket_of_redis_says_nothing_about_a_unix_socket(scene: Scene) -> None:
     scene.migrate()
-    scene.tree.others.add(77)
+    scene.tree.server.add(77)
     scene.look(OWN)
     scene.wait(12)
     scene.tree.tcp[78] = 50_000
@@ -174,29 +199,49 @@ def test_ports_mean_nothing_behind_a_translation_of_addresses(scene: Scene) -> N
     assert not scene.strange(3, waiting=2)
 
 
-def test_the_sockets_of_a_process_and_its_children_are_seen() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        code = (
-            "import socket, subprocess, sys\n"
-            "if sys.argv[2:]: subprocess.run([sys.executable, '-c', sys.argv[2], sys.argv[1]])\n"
-            "else:\n"
-            "  one, other = socket.create_connection(('127.0.0.1', int(sys.argv[1]))), socket.socketpair()\n"
-            "  print(one.getsockname()[1], other[0].fileno(), flush=True); sys.stdin.read()\n"
+CHILD = (
+    "import socket, subprocess, sys\n"
+    "if sys.argv[3:]: subprocess.run([sys.executable, '-c', sys.argv[3], *sys.argv[1:3]])\n"
+    "else:\n"
+    "  tcp, unix = socket.create_connection(('127.0.0.1', int(sys.argv[1]))), socket.socket(socket.AF_UNIX)\n"
+    "  unix.connect(sys.argv[2]); pair = socket.socketpair(); idle = socket.socket()\n"
+    "  print(tcp.getsockname()[1], flush=True); sys.stdin.read()\n"
+)
+
+
+def test_the_sockets_of_a_process_and_its_children_are_seen_and_where_they_lead(tmp_path: pathlib.Path) -> None:
+    path = str(tmp_path / "s")
+    with contextlib.ExitStack() as stack:
+        tcp = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        unix = stack.enter_context(socket.socket(socket.AF_UNIX))
+        unix.bind(path)
+        unix.listen()
+        child = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-c", CHILD, str(tcp.getsockname()[1]), path, CHILD],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
         )
-        command = [sys.executable, "-c", code, str(server.getsockname()[1]), code]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-        ) as child:
-            assert child.stdout is not None
-            port = int(child.stdout.readline().split()[0])
-            sockets = ProcessTree(child.pid).sockets()
-            mine = ProcessTree(os.getpid()).sockets()
-            child.communicate()
+        assert child.stdout is not None
+        port = int(child.stdout.readline())
+        trees = [ProcessTree(child.pid, path), ProcessTree(os.getpid(), path), ProcessTree(child.pid, "/elsewhere")]
+        before = trees[0].sockets()
+        stack.enter_context(unix.accept()[0])
+        sockets, mine, elsewhere = (tree.sockets() for tree in trees)
+        child.communicate()
+    assert before is not None
+    assert (before.ports, len(before.server)) == ({port}, 0)  # not accepted yet, so it may lead anywhere
+    assert len(before.unknown) == 2
     assert sockets is not None
-    assert sockets.ports == {port}
-    assert len(sockets.others) >= 2
+    assert (sockets.ports, len(sockets.server), len(sockets.unknown)) == ({port}, 1, 1)
+    assert sockets.server < before.unknown
     assert mine is not None
-    assert mine.ports >= {port}
+    assert (mine.ports >= {port}, mine.server) == (True, sockets.server)
+    assert elsewhere is not None
+    assert not elsewhere.server
 
 
 def test_the_tables_a_statement_changes_are_found() -> None:
