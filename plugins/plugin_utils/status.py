@@ -113,9 +113,9 @@ def deployments(known: t.Iterable[Record]) -> list[dict[str, t.Any]]:
 
 
 def ways_back(record: Record, now: str) -> list[dict[str, t.Any]]:
-    """What a unit can go back to: the release before its last deployment, and its backups."""
-    found = []
+    """What a unit can go back to: the release before its last deployment, and its backups, the newest first."""
     way = record.get("way_back")
+    found = []
     if way:
         found.append(
             {
@@ -129,22 +129,30 @@ def ways_back(record: Record, now: str) -> list[dict[str, t.Any]]:
                 "command": again(way["deployment_id"], record["unit"]),
             }
         )
-    for backup in list(reversed(record.get("backups") or []))[:_BACKUPS]:
-        ago = _ago(backup.get("taken_at"), now)
-        missing = "" if backup["on_disk"] else f", and its release {backup['release']} is no longer on the server"
-        found.append(
-            {
-                "unit": record["unit"],
-                "deployment_id": None,
-                "backup": backup["deployment_id"],
-                "release": backup["release"],
-                "versions": {},
-                "possible": bool(backup["on_disk"]),
-                "meaning": f"database and files as of {ago}; what was written since is lost{missing}",
-                "command": again(None, record["unit"], "-e", f"backup={backup['deployment_id']}"),
-            }
-        )
-    return found
+    backups = list(reversed(record.get("backups") or []))
+    return [*found, *(_backup(record, backup, now) for backup in backups[:_BACKUPS])]
+
+
+def _backup(record: Record, backup: Record, now: str) -> dict[str, t.Any]:
+    """A backup is taken by a deployment, and gone back to by undoing that one with its data."""
+    way = record.get("way_back") or {}
+    newest = way.get("deployment_id") == backup["deployment_id"]
+    if not newest:
+        meaning = f"no deployment that can be taken back began with it; what it holds is in {backup['folder']}"
+    elif not backup["on_disk"]:
+        meaning = f"its release {backup['release']} is no longer on the server; what it holds is in {backup['folder']}"
+    else:
+        meaning = f"database and files as of {_ago(backup['taken_at'], now)}; what was written since is lost"
+    return {
+        "unit": record["unit"],
+        "deployment_id": None,
+        "backup": backup["deployment_id"],
+        "release": backup["release"],
+        "versions": {},
+        "possible": newest and bool(backup["on_disk"]),
+        "meaning": meaning,
+        "command": again(None, record["unit"], "-e", f"backup={backup['deployment_id']}"),
+    }
 
 
 def _meaning(record: Record, way: Record, now: str) -> str:
@@ -339,6 +347,7 @@ def minute(at: object) -> str:
 
 
 def again(deployment_id: str | None, unit: str, *more: str) -> str:
-    """The command that takes a unit back."""
+    """The command that takes a unit back; a reason is asked for, so there is a place for one."""
     chosen = ["-e", f"deployment_id={deployment_id}"] if deployment_id else []
-    return " ".join([ROLLBACK, *(shlex.quote(word) for word in [*chosen, "-e", f"only={unit}", *more])])
+    words = [*chosen, *more, "-e", f"only={unit}", "-e", "reason=…"]
+    return " ".join([ROLLBACK, *(shlex.quote(word) for word in words)])

@@ -99,7 +99,7 @@ def test_a_half_done_deployment_is_an_issue_with_the_command_that_ends_it() -> N
     found = report(info(SITE, journal(ONE), half_done()))
     assert found["issues"] == [f"deployment {TWO} of {SITE} is not finished: half-done: freeze started"]
     assert found["recommended_actions"] == [
-        f"ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO} -e only={SITE}"
+        f"ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO} -e only={SITE} -e 'reason=…'"
     ]
     assert found["deployment_status"] == "in_progress"
     assert found["current_stage"] == f"freeze of {SITE}"
@@ -204,7 +204,10 @@ def test_a_way_back_says_what_it_means(more: dict[str, t.Any], possible: bool, t
     assert len(found) == 1
     assert found[0]["possible"] is possible
     assert told in found[0]["meaning"]
-    assert found[0]["command"] == f"ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO} -e only={SITE}"
+    assert (
+        found[0]["command"]
+        == f"ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO} -e only={SITE} -e 'reason=…'"
+    )
 
 
 def test_a_site_that_was_kept_says_why() -> None:
@@ -213,22 +216,44 @@ def test_a_site_that_was_kept_says_why() -> None:
     assert "kept when that was tried: users may have written to 2 tables" in found[0]["meaning"]
 
 
-def test_backups_are_ways_back_the_newest_first_and_not_all() -> None:
-    backups = [
-        {
-            "deployment_id": f"2026110{day}T100000Z-aaaaaa",
-            "taken_at": f"2026-11-0{day}T10:00:00Z",
-            "release": "1",
-            **more,
-        }
-        for day, more in enumerate([{"on_disk": True}] * 7, start=1)
-    ]
-    backups[5]["on_disk"] = False
-    found = report(info(SITE, journal(TWO), backups=backups), rollback_options=True)["rollback_options"]
+def backup(deployment_id: str, **more: t.Any) -> dict[str, t.Any]:
+    taken_at = f"{deployment_id[:4]}-{deployment_id[4:6]}-{deployment_id[6:8]}T10:00:00Z"
+    folder = f"/backups/{deployment_id}"
+    return {
+        "deployment_id": deployment_id,
+        "taken_at": taken_at,
+        "release": "1",
+        "on_disk": True,
+        "folder": folder,
+        **more,
+    }
+
+
+def backups_of(*found: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+    unit = info(SITE, journal(TWO), way_back=way_back(), backups=list(found))
+    return [option for option in report(unit, rollback_options=True)["rollback_options"] if option["backup"]]
+
+
+def test_backups_are_told_the_newest_first_and_not_all() -> None:
+    found = backups_of(*(backup(f"2026110{day}T100000Z-aaaaaa") for day in range(1, 8)))
     assert [option["backup"][6:8] for option in found] == ["07", "06", "05", "04", "03"]
-    assert [option["possible"] for option in found] == [True, False, True, True, True]
-    assert found[2]["meaning"].startswith("database and files as of 2026-11-05 10:00 UTC")
-    assert f"backup={backups[6]['deployment_id']}" in found[0]["command"]
+
+
+def test_the_backup_of_the_last_deployment_can_be_gone_back_to() -> None:
+    (found,) = backups_of(backup(TWO))
+    assert found["possible"] is True
+    assert (
+        found["meaning"] == "database and files as of 2026-11-02 10:00 UTC (26 h ago); what was written since is lost"
+    )
+    assert found["command"] == f"ansible-playbook lockstep.deploy.rollback -e backup={TWO} -e only={SITE} -e 'reason=…'"
+
+
+@pytest.mark.parametrize("one", [backup(ONE), backup(TWO, on_disk=False)])
+def test_of_other_backups_it_is_told_where_they_are(one: dict[str, t.Any]) -> None:
+    (found,) = backups_of(one)
+    assert found["possible"] is False
+    assert f"what it holds is in /backups/{one['deployment_id']}" in found["meaning"]
+    assert found["command"] not in lines(report(info(SITE, journal(TWO), backups=[one]), rollback_options=True))
 
 
 def test_without_a_ledger_only_an_end_is_certain() -> None:
