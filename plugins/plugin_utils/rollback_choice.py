@@ -48,10 +48,17 @@ def choose(
 def _by_deployment(known: Known) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, record in known.items():
-        journal = record.get("journal") or {}
+        journal = _in_force(record)
         if journal.get("deployment_id"):
             found.setdefault(str(journal["deployment_id"]), []).append(name)
     return found
+
+
+def _in_force(record: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """The deployment a unit is on: the newest that was not taken back, else the newest."""
+    journals = [*(record.get("journals") or []), record.get("journal") or {}]
+    standing = [journal for journal in journals if journal.get("deployment_id") and journal.get("status") != "restored"]
+    return standing[-1] if standing else journals[-1]
 
 
 def _names(only: t.Any) -> list[str]:
@@ -63,7 +70,7 @@ def _lines(found: t.Mapping[str, list[str]], known: Known, wanted: str, units: t
         return [f"Taking back deployment {wanted} on {', '.join(units) or 'no unit'}."]
     lines = ["Deployments that can be taken back, the newest first:"]
     for deployment in sorted(found, reverse=True):
-        states = ", ".join(f"{name} ({known[name]['journal'].get('status')})" for name in found[deployment])
+        states = ", ".join(f"{name} ({_in_force(known[name]).get('status')})" for name in found[deployment])
         lines.append(f"  {deployment}: {states}")
     return lines if found else ["No server knows of a deployment."]
 

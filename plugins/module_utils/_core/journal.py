@@ -193,6 +193,27 @@ class Journal:
         folder = os.path.join(self._folder, "history")
         return sorted(name[: -len(".json")] for name in os.listdir(folder)) if os.path.isdir(folder) else []
 
+    def can_recall(self, deployment_id: str) -> bool:
+        """Whether an earlier deployment is what the unit is on: all that came after it were taken back."""
+        names = self.history()
+        if deployment_id not in names:
+            return False
+        later = [atomic.read_json(self._history_path(name), {}) for name in names[names.index(deployment_id) + 1 :]]
+        return all(record.get("status") == "restored" for record in [*later, self.content])
+
+    def recall(self, deployment_id: str) -> None:
+        """Take up the record of an earlier deployment again; the one of now moves to ``history/``.
+
+        Raises:
+            LockstepError: A later deployment is still in force.
+        """
+        if not self.can_recall(deployment_id):
+            raise LockstepError(f"deployment {self.deployment_id} came after {deployment_id}")
+        atomic.write_json(self._history_path(str(self.deployment_id)), self.content)
+        self.content = atomic.read_json(self._history_path(deployment_id))
+        self.save()
+        os.unlink(self._history_path(deployment_id))
+
     def _history_path(self, deployment_id: str) -> str:
         return os.path.join(self._folder, "history", f"{deployment_id}.json")
 

@@ -150,10 +150,13 @@ def roll_back(context: BenchContext, unit: str, deployment_id: str) -> tuple[boo
         LockstepError: It could not be removed.
     """
     journal = Journal(context.unit_folder(unit))
-    if journal.deployment_id != deployment_id or journal.status == "restored":
+    recalled = journal.can_recall(deployment_id)
+    if not recalled and (journal.deployment_id != deployment_id or journal.status == "restored"):
         return False, journal, []
     locks = context.locks()
     with contextlib.closing(locks.at_work(unit)):
+        if recalled:
+            journal.recall(deployment_id)
         held = locks.take_over(unit, deployment_id, _LEASE)
         release = journal.data["release"]
         phases = [bench_unit.Prepare(context, release, []), bench_unit.Verify(context, release)]

@@ -57,6 +57,8 @@ class SiteRollback:
         """
         if self.journal.deployment_id == self._deployment_id:
             return self.journal.status != "restored"
+        if self.journal.can_recall(self._deployment_id):
+            return True
         if self._deployment_id in self.journal.history():
             raise LockstepError(
                 f"deployment {self.journal.deployment_id} came after {self._deployment_id}",
@@ -77,6 +79,8 @@ class SiteRollback:
         """
         locks = self._context.locks()
         with contextlib.closing(locks.at_work(self._unit)):
+            if self.journal.deployment_id != self._deployment_id:
+                self.journal.recall(self._deployment_id)
             options = Options(**{**self.journal.data["options"], "config": {}})
             lease = options.timeout * 2 + options.drain_timeout * 2 + 600
             held = locks.take_over(self._unit, self._deployment_id, lease)

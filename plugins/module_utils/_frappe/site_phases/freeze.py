@@ -45,8 +45,13 @@ def stop_writes(deployment: SiteDeployment, release: Release) -> dict[str, t.Any
     SiteHealth(deployment).wait_frozen(release)
     time.sleep(_GRACE)
     database = deployment.database()
-    ended = watcher.wait_for_old_connections(database, watcher.connection_ids(database), options.drain_timeout)
+    existing = watcher.connection_ids(database)
+    # Jobs first: one that renders or asks somebody else sleeps on its connection, which must not be ended under it.
     drained = drain_jobs(deployment, deployment.context.bench(release))
+    ended = watcher.wait_for_old_connections(database, existing, options.drain_timeout)
+    if existing:
+        # A request that was under way may have put one into the queue meanwhile.
+        drained += drain_jobs(deployment, deployment.context.bench(release))
     return {"jobs_drained": drained, "connections_ended": len(ended)}
 
 
@@ -80,7 +85,7 @@ class Freeze(Phase):
 
     def __init__(self, deployment: SiteDeployment) -> None:
         self._deployment = deployment
-        self.timeout = deployment.options.drain_timeout * 2 + 60
+        self.timeout = deployment.options.drain_timeout * 3 + 60
 
     def run(self, step: Step) -> dict[str, t.Any]:
         # Flags of an attempt that died after its freeze are the freeze's own, not the user's.
