@@ -13,7 +13,7 @@ import threading
 import typing as t
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.parallel import Crew, balanced, side_by_side
@@ -65,6 +65,7 @@ def test_a_foreign_key_from_a_new_table_counts_too() -> None:
 NAMES = st.sets(st.sampled_from("abcdefgh"))
 
 
+@settings(deadline=None)
 @given(NAMES, NAMES, st.none() | NAMES, st.dictionaries(st.sampled_from("abcdefgh"), NAMES))
 def test_afterwards_there_are_the_tables_of_the_backup(
     saved: set[str], now: set[str], asked: set[str] | None, refers: dict[str, set[str]]
@@ -75,6 +76,7 @@ def test_afterwards_there_are_the_tables_of_the_backup(
     assert set(choice.restored) >= (saved & (asked or set()))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=3), st.integers(0, 10**9), max_size=40), st.integers(1, 8))
 def test_groups_are_balanced(weights: dict[str, int], count: int) -> None:
     groups = [group for group in balanced(weights, count) if group]

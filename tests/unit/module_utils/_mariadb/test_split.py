@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -62,6 +62,7 @@ BODIES = {"a": "CREATE TABLE `a` (\n);\nINSERT INTO `a` VALUES\n(1),\n(2);\n", "
 DUMP = (HEADER + "\n" + "\n".join(part(name, body) for name, body in BODIES.items()) + TRAILER).encode()
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 400), max_size=30))
 def test_the_parts_are_the_same_however_the_stream_is_cut(sizes: list[int]) -> None:
     parts = cut(DUMP, list(BODIES), sizes)
@@ -96,6 +97,7 @@ ROWS = (
 )
 
 
+@settings(deadline=None)
 @given(st.integers(1, len(ROWS)))
 def test_rows_are_counted_however_the_stream_is_cut(size: int) -> None:
     measure = Measure()
@@ -120,6 +122,7 @@ def test_a_line_longer_than_a_piece_is_measured() -> None:
     assert measure.longest == len("(1,0x") + 10_000 + len(");")
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64), unique=True, max_size=20))
 def test_file_names_are_safe_and_differ_where_tables_do(tables: list[str]) -> None:
     names = [file_name(table) for table in tables]

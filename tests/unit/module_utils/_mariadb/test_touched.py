@@ -11,7 +11,7 @@ import re
 import typing as t
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.touched import (
@@ -58,6 +58,7 @@ def test_a_logged_name_means_every_table_it_could_be_cut_from(table: str, names:
 WORD = st.from_regex(r"[A-Za-z0-9_\-][A-Za-z0-9_]{0,5}", fullmatch=True)
 
 
+@settings(deadline=None)
 @given(st.lists(st.builds(lambda words: "tab" + " ".join(words), st.lists(WORD, min_size=1, max_size=4)), min_size=1))
 def test_a_table_that_was_written_is_always_found(tables: list[str]) -> None:
     written, *others = tables
