@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from tests.integration.frappe.ground import Ground
+from tests.integration.frappe.ground import As, Ground
 from tests.integration.stage import Stage, stage
 
 #: For the playbooks, one set for the deployment that works and one for those that don't.
@@ -32,3 +32,9 @@ def ground(ground_stage: Stage) -> Ground:
     found = Ground(ground_stage, (*DRIVEN, LOST))
     found.build(ground_stage.apps())
     return found
+
+
+@pytest.fixture
+def found(ground: Ground) -> As:
+    """The second driven site as it is now."""
+    return As(ground, DRIVEN[1])

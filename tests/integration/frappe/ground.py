@@ -175,6 +175,17 @@ class Ground:
         _die(lambda: self.roll_back(site), where, name, after=after)
 
 
+class As:
+    """A site as it was found, and the way to require that."""
+
+    def __init__(self, ground: Ground, site: str) -> None:
+        self._ground, self._site = ground, site
+        self.content, self.config = ground.content(self._site), ground.site(self._site).config()
+
+    def require(self) -> None:
+        self._ground.require_as_before(self._site, self.content, self.config)
+
+
 def _die(work: t.Callable[[], t.Any], where: t.Any, name: str, *, after: bool) -> None:
     def doomed() -> None:
         function = getattr(where, name)

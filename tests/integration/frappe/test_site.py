@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What users have of a site stays theirs, whatever gets in the way of its deployment."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
+from tests.integration.frappe.conftest import DRIVEN
+from tests.integration.frappe.ground import As, Ground
+from tests.support.asking import ask
+from tests.support.daemons import wait_until
+
+pytestmark = pytest.mark.integration
+
+TWO = DRIVEN[1]
+OLD = {"frappe": "v15.9.0", "erpnext": "v15.9.0"}
+HEALTH = "/api/method/custom_app.api.health"
+
+
+def when(monkeypatch: pytest.MonkeyPatch, where: t.Any, name: str, seen: t.Callable[[], object]) -> None:
+    """Look at something at the moment when the driver calls a function."""
+    function = getattr(where, name)
+
+    def looked(*args: t.Any, **kwargs: t.Any) -> t.Any:
+        seen()
+        return function(*args, **kwargs)
+
+    monkeypatch.setattr(where, name, looked)
+
+
+def test_a_job_that_does_not_end_is_waited_for_and_then_wins(ground: Ground, found: As) -> None:
+    unit = ground.unit(TWO, drain_timeout=2)
+    to_do = unit.to_do()
+    unit.advance(["prepare"], to_do, undo_on_failure=True)
+    job = ground.get(TWO, "start_job?seconds=20&number=900001")
+    with pytest.raises(LockstepError, match="jobs did not end within 2 s") as caught:
+        unit.advance(PHASES, to_do, undo_on_failure=True)
+    assert job in caught.value.detail
+    assert caught.value.phase == "freeze"
+    assert "users can write" in str(caught.value.left)
+    freeze = next(step for step in ground.journal(TWO).steps() if step.phase == "freeze")
+    assert freeze.record["seconds"] < 20, "nobody waited for its end"
+    found.require()
+    wait_until(lambda: ground.get(TWO, "read") == [900001], 60, "the job ends, as if nothing had been")
+    ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write` WHERE number = 900001")
+
+
+def test_a_job_that_sleeps_on_its_connection_is_not_lost(ground: Ground, found: As) -> None:
+    unit = ground.unit(TWO, drain_timeout=60)
+    to_do = unit.to_do()
+    unit.advance(["prepare"], to_do, undo_on_failure=True)
+    ground.get(TWO, "start_job?seconds=12&number=900002")
+    unit.advance(PHASES, to_do, undo_on_failure=True)
+    assert ground.get(TWO, "version") == "1.0.0"
+    assert ground.get(TWO, "read") == [900002], "what it wrote is there"
+    assert ground.roll_back(TWO).status == "restored"
+    assert ground.get(TWO, "read") == [900002]
+    ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write` WHERE number = 900002")
+    found.require()
+
+
+def test_an_idle_transaction_does_not_keep_the_migration_from_ending(
+    ground: Ground, found: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[Session] = []
+
+    def idle() -> None:
+        config = ground.site(TWO).config()
+        port = ground.stage.services.mariadb.port
+        database = Database(config["db_name"], config["db_name"], config["db_password"], host="127.0.0.1", port=port)
+        session = Session(database)
+        sessions.append(session)
+        session.execute("BEGIN")
+        session.query("SELECT * FROM `tabCustom Note`")
+
+    when(monkeypatch, impact, "begin", idle)
+    assert ground.deploy(TWO).state() == "retired"
+    assert ground.get(TWO, "version") == "1.0.0"
+    assert len(sessions) == 1, "it was there while the site was migrated"
+    monkeypatch.undo()
+    assert ground.roll_back(TWO).status == "restored"
+    sessions[0].close()
+    found.require()
+
+
+@pytest.mark.parametrize(("freeze", "status"), [("reads", 200), ("full", 503)])
+def test_visitors_during_a_freeze(
+    ground: Ground, found: As, monkeypatch: pytest.MonkeyPatch, freeze: str, status: int
+) -> None:
+    port = ground.stage.bench.http_port
+    seen = []
+
+    def look() -> None:
+        seen.append(ask(port, TWO, "/api/method/custom_app.api.count"))
+        seen.append(ask(port, TWO, "/api/method/custom_app.api.write", method="POST", data={"number": 1}))
+
+    when(monkeypatch, impact, "begin", look)
+    ground.deploy(TWO, freeze=freeze)
+    read, write = seen
+    assert (read.status, write.status) == (status, 503)
+    assert ("Down for maintenance" in read.body) == (freeze == "full")
+    assert not ground.context.traffic(TWO).closed
+    assert ground.get(TWO, "version") == "1.0.0"
+    ground.write(TWO, 2)
+    ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write`")
+    monkeypatch.undo()
+    assert ground.roll_back(TWO).status == "restored"
+    found.require()
