@@ -13,6 +13,7 @@ import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import objects
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import LOCK_TIMEOUT, DatabaseError
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.load import load, prove
@@ -94,6 +95,25 @@ def _connected(
     return found
 
 
+def never_back(wanted: t.Sequence[Definition], live: t.Sequence[Definition]) -> list[Definition]:
+    """Let sequences go on from where they are, where tables keep rows that were written after the backup.
+
+    Set back, a sequence would hand out numbers that those rows have. That some numbers are left out harms nobody.
+
+    Args:
+        wanted: What the backup has.
+        live: What the database has now.
+    """
+    now = {one.name: one for one in live if one.kind == "sequence"}
+    return [_further(one, now[one.name]) if one.kind == "sequence" and one.name in now else one for one in wanted]
+
+
+def _further(saved: Definition, live: Definition) -> Definition:
+    descends = "increment by -" in saved.statement.lower()
+    choose = min if descends else max
+    return dataclasses.replace(saved, next_value=str(choose(int(saved.next_value), int(live.next_value))))
+
+
 def restore(
     database: Database,
     folder: str,
@@ -134,6 +154,8 @@ def restore(
     choice = choose(manifest, live, refers, tables)
     digests = verify(folder, manifest, choice.restored, workers=workers)
     wanted = read_objects(folder, manifest)
+    if tables is not None:
+        wanted = never_back(wanted, objects.read(database, live))
     task = _Task(database, admin, folder, manifest, choice, digests, wanted, workers, lock_timeout)
     with Watcher(database, admin) as watch:
         watch.of_process(os.getpid())

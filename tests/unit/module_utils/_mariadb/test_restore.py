@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.parallel import Crew, balanced, side_by_side
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.restore import choose
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.restore import choose, never_back
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import Table
 
 
@@ -113,3 +114,17 @@ def test_children_end_when_another_job_fails_and_no_more_are_started() -> None:
     with pytest.raises(ValueError, match="the reason"):
         side_by_side([work, fail], 2)
     assert [child.poll() for child in children] == [-9]
+
+
+@pytest.mark.parametrize(
+    ("increment", "saved", "live", "goes_on_at"),
+    [("", "5", "9", "9"), ("", "9", "5", "9"), (" increment by -1", "-5", "-9", "-9")],
+)
+def test_a_sequence_never_goes_back_under_rows_that_are_kept(
+    increment: str, saved: str, live: str, goes_on_at: str
+) -> None:
+    statement = f"CREATE SEQUENCE `a_id_seq` start with 1{increment} nocache"
+    was = Definition("sequence", "a_id_seq", statement, next_value=saved)
+    view = Definition("view", "v", "CREATE VIEW `v` AS SELECT 1")
+    now = Definition("sequence", "a_id_seq", statement, next_value=live)
+    assert [one.next_value for one in never_back([was, view], [now])] == [goes_on_at, ""]
