@@ -56,7 +56,7 @@ def _by_deployment(known: Known) -> dict[str, list[str]]:
 
 def _in_force(record: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
     """The deployment a unit is on: the newest that was not taken back, else the newest."""
-    journals = [*(record.get("journals") or []), record.get("journal") or {}]
+    journals: list[t.Mapping[str, t.Any]] = [*(record.get("journals") or []), record.get("journal") or {}]
     standing = [journal for journal in journals if journal.get("deployment_id") and journal.get("status") != "restored"]
     return standing[-1] if standing else journals[-1]
 
