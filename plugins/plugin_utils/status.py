@@ -80,7 +80,7 @@ def report(
     if history:
         found["history"] = deployments(known)
     if rollback_options:
-        found["rollback_options"] = [option for record in known for option in ways_back(record, now)]
+        found["rollback_options"] = [option for record in known for option in ways_back(record)]
     return found
 
 
@@ -112,8 +112,11 @@ def deployments(known: t.Iterable[Record]) -> list[dict[str, t.Any]]:
     return sorted(found.values(), key=lambda entry: str(entry["deployment_id"]), reverse=True)[:_HISTORY]
 
 
-def ways_back(record: Record, now: str) -> list[dict[str, t.Any]]:
-    """What a unit can go back to: the release before its last deployment, and its backups, the newest first."""
+def ways_back(record: Record) -> list[dict[str, t.Any]]:
+    """What a unit can go back to: the release before its last deployment, and its backups, the newest first.
+
+    ``since`` is when users' writes were let in again, or when the backup was taken: later writes are at stake.
+    """
     way = record.get("way_back")
     found = []
     if way:
@@ -124,38 +127,17 @@ def ways_back(record: Record, now: str) -> list[dict[str, t.Any]]:
                 "backup": None,
                 "release": way["release"],
                 "versions": way["versions"] or {},
+                "since": way["thawed_at"],
                 "possible": bool(way["on_disk"]),
-                "meaning": _meaning(record, way, now),
+                "meaning": _meaning(record, way),
                 "command": again(way["deployment_id"], record["unit"]),
             }
         )
     backups = list(reversed(record.get("backups") or []))
-    return [*found, *(_backup(record, backup, now) for backup in backups[:_BACKUPS])]
+    return [*found, *(_backup(record, backup) for backup in backups[:_BACKUPS])]
 
 
-def _backup(record: Record, backup: Record, now: str) -> dict[str, t.Any]:
-    """A backup is taken by a deployment, and gone back to by undoing that one with its data."""
-    way = record.get("way_back") or {}
-    newest = way.get("deployment_id") == backup["deployment_id"]
-    if not newest:
-        meaning = f"no deployment that can be taken back began with it; what it holds is in {backup['folder']}"
-    elif not backup["on_disk"]:
-        meaning = f"its release {backup['release']} is no longer on the server; what it holds is in {backup['folder']}"
-    else:
-        meaning = f"database and files as of {_ago(backup['taken_at'], now)}; what was written since is lost"
-    return {
-        "unit": record["unit"],
-        "deployment_id": None,
-        "backup": backup["deployment_id"],
-        "release": backup["release"],
-        "versions": {},
-        "possible": newest and bool(backup["on_disk"]),
-        "meaning": meaning,
-        "command": again(None, record["unit"], "-e", f"backup={backup['deployment_id']}"),
-    }
-
-
-def _meaning(record: Record, way: Record, now: str) -> str:
+def _meaning(record: Record, way: Record) -> str:
     if not way["on_disk"]:
         return f"release {way['release']} is no longer on the server, so there is nothing to go back to"
     if not way["thawed_at"]:
@@ -165,10 +147,32 @@ def _meaning(record: Record, way: Record, now: str) -> str:
     if not way["backup"]:
         return f"in code and traffic alone, if the migration only added things: no backup was taken{kept}"
     return (
-        f"its users write on the new release since {_ago(way['thawed_at'], now)}: fully, if no table that the "
-        "migration touched was written since; in code alone, if the migration only added things; else only with -e "
-        f"rollback_data=true, which loses what was written{kept}"
+        "fully, if no table that the migration touched was written since; in code alone, if the migration only added "
+        f"things; else only with -e rollback_data=true, which loses what was written{kept}"
     )
+
+
+def _backup(record: Record, backup: Record) -> dict[str, t.Any]:
+    """A backup is taken by a deployment, and gone back to by undoing that one with its data."""
+    way = record.get("way_back") or {}
+    newest = way.get("deployment_id") == backup["deployment_id"]
+    if not newest:
+        meaning = f"no deployment that can be taken back began with it; what it holds is in {backup['folder']}"
+    elif not backup["on_disk"]:
+        meaning = f"its release {backup['release']} is no longer on the server; what it holds is in {backup['folder']}"
+    else:
+        meaning = "database and files as they were then; what was written since is lost"
+    return {
+        "unit": record["unit"],
+        "deployment_id": None,
+        "backup": backup["deployment_id"],
+        "release": backup["release"],
+        "versions": {},
+        "since": backup["taken_at"],
+        "possible": newest and bool(backup["on_disk"]),
+        "meaning": meaning,
+        "command": again(None, record["unit"], "-e", f"backup={backup['deployment_id']}"),
+    }
 
 
 def _unit(record: Record, now: str) -> dict[str, t.Any]:
@@ -325,29 +329,14 @@ def _entry(deployment_id: str) -> dict[str, t.Any]:
     return {"deployment_id": deployment_id, **dict.fromkeys(names), "units": {}}
 
 
-def _ago(at: str | None, now: str) -> str:
-    """A time with how long ago that is."""
-    then, today = model.moment(at), model.moment(now)
-    if then is None or today is None:
-        return "an unknown time"
-    minutes = round((today - then).total_seconds() / 60)
-    if minutes < 120:
-        ago = f"{minutes} min"
-    elif minutes < 48 * 60:
-        ago = f"{minutes // 60} h"
-    else:
-        ago = f"{minutes // 1440} days"
-    return f"{minute(at)} ({ago} ago)"
-
-
 def minute(at: object) -> str:
     """A time for people, to the minute."""
     found = model.moment(at)
     return f"{found:%Y-%m-%d %H:%M} UTC" if found else "-"
 
 
-def again(deployment_id: str | None, unit: str, *more: str) -> str:
-    """The command that takes a unit back; a reason is asked for, so there is a place for one."""
-    chosen = ["-e", f"deployment_id={deployment_id}"] if deployment_id else []
-    words = [*chosen, *more, "-e", f"only={unit}", "-e", "reason=…"]
+def again(deployment_id: str | None, unit: str | None, *more: str) -> str:
+    """The command that takes back a unit, or all of a deployment; a reason is asked for, so it has a place."""
+    words = ["-e", f"deployment_id={deployment_id}"] if deployment_id else []
+    words += [*more, *(["-e", f"only={unit}"] if unit else []), "-e", "reason=…"]
     return " ".join([ROLLBACK, *(shlex.quote(word) for word in words)])

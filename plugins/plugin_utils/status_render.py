@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.plan_render import duration, table
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import minute
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import again, minute
 
 Report = t.Mapping[str, t.Any]
 _KINDS = {"frappe_bench": "bench", "frappe_site": "site"}
@@ -25,7 +26,7 @@ def as_lines(report: Report, project: str, environment: str) -> list[str]:
     if "history" in report:
         lines += ["", "Last deployments", *_history(report["history"])]
     if "rollback_options" in report:
-        lines += ["", "Ways back", *_ways_back(report["rollback_options"])]
+        lines += ["", "Ways back", *_ways_back(report["rollback_options"], report["timestamp"])]
     if report["statistics"]:
         lines += ["", _statistics(report["statistics"])]
     return lines
@@ -84,21 +85,39 @@ def _history(history: t.Sequence[Report]) -> list[str]:
     return table(("Deployment", "Begun", "Status", "Version", "By", "File's commit", "Units"), rows)
 
 
-def _ways_back(options: t.Sequence[Report]) -> list[str]:
-    if not options:
-        return ["  none"]
-    lines = []
+def _ways_back(options: t.Sequence[Report], now: str) -> list[str]:
+    """What can be gone back to; units that can go the same way are named together."""
+    groups: dict[tuple[t.Any, ...], list[Report]] = {}
     for option in options:
-        versions = ", ".join(f"{name} {version or '?'}" for name, version in option["versions"].items())
-        if option["deployment_id"]:
-            title = f"before deployment {option['deployment_id']}, release {option['release']}"
-        else:
-            title = f"backup {option['backup']}, release {option['release']}"
-        lines.append(f"  {option['unit']}: {title}{f' ({versions})' if versions else ''}")
-        lines.append(f"    {option['meaning']}")
-        if option["possible"]:
-            lines.append(f"    {option['command']}")
+        groups.setdefault((option["deployment_id"], option["backup"], option["release"], option["meaning"]), []).append(
+            option
+        )
+    lines = [line for group in groups.values() for line in _way_back(group, now)]
+    return lines or ["  none"]
+
+
+def _way_back(group: t.Sequence[Report], now: str) -> list[str]:
+    first = group[0]
+    versions = ", ".join(f"{name} {version or '?'}" for name, version in first["versions"].items())
+    what = f"before deployment {first['deployment_id']}" if first["deployment_id"] else f"backup {first['backup']}"
+    lines = [f"  {what}, release {first['release']}{f' ({versions})' if versions else ''}", f"    {first['meaning']}"]
+    said = "users write since" if first["deployment_id"] else "taken"
+    lines += [f"    {option['unit']}{_since(option, said, now)}" for option in group]
+    if first["possible"]:
+        more = () if first["deployment_id"] else ("-e", f"backup={first['backup']}")
+        command = first["command"] if len(group) == 1 else again(first["deployment_id"], None, *more)
+        lines.append(f"    > {command}{'' if len(group) == 1 else '   (one of them: -e only=UNIT)'}")
     return lines
+
+
+def _since(option: Report, said: str, now: str) -> str:
+    seconds = model.seconds_between(option["since"], now)
+    return "" if seconds is None else f": {said} {minute(option['since'])}, {_ago(seconds)} ago"
+
+
+def _ago(seconds: float) -> str:
+    hours = seconds / 3600
+    return duration(seconds) if hours < 48 else f"{hours / 24:.0f} days"
 
 
 def _statistics(found: Report) -> str:

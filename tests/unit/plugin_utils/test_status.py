@@ -193,7 +193,7 @@ def way_back(**more: t.Any) -> dict[str, t.Any]:
 @pytest.mark.parametrize(
     ("more", "possible", "told"),
     [
-        ({}, True, "since 2026-11-03 11:30 UTC (30 min ago): fully, if no table"),
+        ({}, True, "fully, if no table that the migration touched was written since"),
         ({"thawed_at": None}, True, "its users have written nothing since: it goes back fully"),
         ({"backup": False}, True, "no backup was taken"),
         ({"on_disk": False}, False, "release 11111111 is no longer on the server"),
@@ -208,6 +208,19 @@ def test_a_way_back_says_what_it_means(more: dict[str, t.Any], possible: bool, t
         found[0]["command"]
         == f"ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO} -e only={SITE} -e 'reason=…'"
     )
+
+
+def test_sites_that_can_go_back_together_are_told_together() -> None:
+    found = report(
+        *(info(name, journal(TWO), way_back=way_back()) for name in (SITE, "site2.local")),
+        info("site3.local", journal(TWO), way_back=way_back(thawed_at=None)),
+        rollback_options=True,
+    )
+    text = lines(found)
+    assert text.count("fully, if no table") == 1
+    assert f"    {SITE}: users write since 2026-11-03 11:30 UTC, 30 min ago\n    site2.local: users" in text
+    assert f"-e deployment_id={TWO} -e 'reason=…'   (one of them: -e only=UNIT)" in text
+    assert f"-e deployment_id={TWO} -e only=site3.local -e 'reason=…'" in text
 
 
 def test_a_site_that_was_kept_says_why() -> None:
@@ -242,9 +255,7 @@ def test_backups_are_told_the_newest_first_and_not_all() -> None:
 def test_the_backup_of_the_last_deployment_can_be_gone_back_to() -> None:
     (found,) = backups_of(backup(TWO))
     assert found["possible"] is True
-    assert (
-        found["meaning"] == "database and files as of 2026-11-02 10:00 UTC (26 h ago); what was written since is lost"
-    )
+    assert found["meaning"] == "database and files as they were then; what was written since is lost"
     assert found["command"] == f"ansible-playbook lockstep.deploy.rollback -e backup={TWO} -e only={SITE} -e 'reason=…'"
 
 
