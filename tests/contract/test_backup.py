@@ -12,7 +12,6 @@ import os
 import pathlib
 import re
 import stat
-import time
 
 from tests.contract.subject import SITE, Subject
 
@@ -66,11 +65,19 @@ def test_a_path_that_can_not_be_written_is_return_code_1(subject: Subject) -> No
     assert done.returncode == 1
 
 
-def test_each_backup_deletes_the_old_ones_in_its_folder(subject: Subject) -> None:
+def test_age_is_when_a_file_was_put_there_not_when_it_was_written(subject: Subject) -> None:
     old = _folder(subject) / "20200101_000000-one_test-database.sql.gz"
     old.write_bytes(b"precious")
     subject.flavour.give(old)
-    yesterday = time.time() - 25 * 3600
-    os.utime(old, (yesterday, yesterday))
+    os.utime(old, (0, 0))
     subject.bench.site(SITE, "backup")
-    assert not old.exists()
+    assert old.exists()
+
+
+def test_a_folder_among_the_backups_makes_every_backup_fail(subject: Subject) -> None:
+    folder = _folder(subject) / "kept"
+    folder.mkdir()
+    try:
+        assert subject.bench.site(SITE, "backup", check=False).returncode == 1
+    finally:
+        folder.rmdir()

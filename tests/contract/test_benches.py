@@ -20,7 +20,7 @@ import pytest
 from tests.contract.subject import OTHER, SITE, Subject, gunicorn
 from tests.support.asking import ask
 from tests.support.bench import Bench
-from tests.support.daemons import wait_until
+from tests.support.daemons import end, free_port, wait_until
 
 PING = "/api/method/ping"
 
@@ -73,6 +73,36 @@ def test_init_from_a_bare_repository_fails_and_leaves_the_folder(subject: Subjec
     assert "TypeError" in done.stdout + done.stderr
     assert half.exists()
     shutil.rmtree(half)
+
+
+def test_getting_an_app_that_is_there_asks_and_without_an_answer_ends(subject: Subject) -> None:
+    source = str(subject.bench.repositories["contract_app"])
+    done = subject.bench.run("get-app", "--skip-assets", source, check=False)
+    assert done.returncode == 1
+    assert "already exists" in done.stdout
+    assert (subject.bench.path / "apps" / "contract_app" / ".git").exists()
+
+
+@pytest.mark.parametrize("process", ["schedule", "worker", "socketio"])
+def test_processes_keep_the_id_of_the_command_that_starts_them(subject: Subject, process: str) -> None:
+    started = subprocess.Popen(
+        [str(subject.bench.command), process],
+        cwd=subject.bench.path,
+        env={**subject.flavour.environment(), "FRAPPE_SOCKETIO_PORT": str(free_port())},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        **subject.flavour.identity(),
+    )
+    name = "socketio.js" if process == "socketio" else f"bench_helper frappe {process}"
+    try:
+        wait_until(lambda: name in _command_line(started.pid), 30, f"bench {process} has become its program")
+    finally:
+        end(started.pid, (signal.SIGTERM, signal.SIGKILL), patience=5)
+
+
+def _command_line(pid: int) -> str:
+    return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
 def test_a_new_bench_takes_the_ports_after_those_of_its_sibling(second: Bench, subject: Subject) -> None:
@@ -185,6 +215,25 @@ def test_a_symlinked_site_answers_commands_and_http_of_the_second_bench(
         assert ask(str(socket), OTHER, PING).status == 404
         known = json.loads((second.path / "sites" / "assets" / "assets.json").read_text())
         assert known["desk.bundle.js"] in ask(str(socket), SITE, "/login").body
+
+
+def test_ping_answers_in_a_bench_that_lacks_an_installed_app_and_pages_do_not(
+    passive: pathlib.Path, second: Bench
+) -> None:
+    listed, folder = second.path / "sites" / "apps.txt", second.path / "apps" / "contract_app"
+    before, away = listed.read_text(), second.path / "contract_app.away"
+    second.site(SITE, "clear-cache")
+    listed.write_text("frappe")
+    folder.rename(away)
+    socket = second.path / "w.sock"
+    try:
+        with gunicorn(second, socket):
+            assert ask(str(socket), SITE, PING).status == 200
+            assert ask(str(socket), SITE, "/login").status == 500
+    finally:
+        away.rename(folder)
+        listed.write_text(before)
+        second.site(SITE, "clear-cache")
 
 
 def test_a_symlinked_site_is_none_of_all_sites(passive: pathlib.Path, second: Bench) -> None:

@@ -35,6 +35,12 @@ def test_unknown_command_is_return_code_2(subject: Subject) -> None:
     assert subject.bench.site(SITE, "no-such-command", check=False).returncode == 2
 
 
+def test_a_site_is_not_made_twice(subject: Subject) -> None:
+    done = subject.bench.run("new-site", SITE, "--db-root-password", "none", "--admin-password", "none", check=False)
+    assert done.returncode == 1
+    assert f"Site {SITE} already exists" in done.stdout
+
+
 def test_version_names_commit_branch_and_version_of_every_app(subject: Subject) -> None:
     found = json.loads(subject.bench.run("version", "--format", "json").stdout)
     app = next(one for one in found if one["app"] == "contract_app")
@@ -165,7 +171,7 @@ def test_doctor_and_show_pending_jobs_are_return_code_0(configuring: Subject) ->
 
 
 def test_readiness_with_the_queue_down_is_return_code_1_but_says_nothing_of_not_ready(subject: Subject) -> None:
-    with subject.without("redis:redis-queue", "workers:*"):
+    with subject.without("workers:*", "redis:redis-queue"):
         done = subject.bench.site(SITE, "ready-for-migration", check=False)
         assert done.returncode == 1
         assert "READY" not in done.stdout

@@ -10,8 +10,11 @@ import json
 import re
 
 import pytest
+import redis
 
 from tests.contract.subject import OTHER, SITE, Subject
+from tests.support.asking import ask
+from tests.support.daemons import wait_until
 
 PING = "/api/method/ping"
 WRITE = "/api/method/contract_app.api.write"
@@ -121,7 +124,7 @@ def test_ping_answers_with_the_cache_down(subject: Subject) -> None:
 
 
 def test_ping_answers_with_the_queue_down(subject: Subject) -> None:
-    with subject.without("redis:redis-queue", "workers:*"):
+    with subject.without("workers:*", "redis:redis-queue"):
         assert subject.ask(PING).status == 200
 
 
@@ -149,15 +152,14 @@ def _generate_keys(subject: Subject) -> dict[str, str]:
     }
 
 
-def test_ping_answers_while_the_code_of_an_installed_app_is_missing(changing: Subject) -> None:
+def test_without_the_code_of_a_listed_app_nothing_answers_once_the_cache_is_empty(changing: Subject) -> None:
     folder = changing.bench.path / "apps" / "contract_app"
     away = folder.with_name("contract_app.away")
     changing.bench.site(SITE, "clear-cache")
     folder.rename(away)
     try:
-        changing.restart("web:frappe-web")
-        assert changing.ask(PING).status == 200
-        assert changing.ask("/login").status == 500
+        changing.services.supervisor.ctl("restart", "first-web:first-frappe-web")
+        wait_until(lambda: changing.ask(PING).status == 500, 60, "the site fails")
     finally:
         away.rename(folder)
         changing.restart("web:frappe-web")
@@ -166,3 +168,31 @@ def test_ping_answers_while_the_code_of_an_installed_app_is_missing(changing: Su
 def test_ping_answers_on_a_database_that_the_code_is_ahead_of(changing: Subject) -> None:
     changing.bench.checkout("contract_app", "v2.0.0")
     assert changing.ask(PING).status == 200
+
+
+def test_files_come_from_nginx_in_any_state(configuring: Subject) -> None:
+    file = configuring.bench.site_file(SITE, "public", "files", "hello.txt")
+    file.write_text("hello")
+    configuring.flavour.give(file)
+    configuring.set_config(maintenance_mode=1)
+    path = json.loads((configuring.bench.path / "sites" / "assets" / "assets.json").read_text())["desk.bundle.js"]
+    assert configuring.bench.get(SITE, "/files/hello.txt").body == "hello"
+    assert configuring.bench.get(SITE, path).status == 200
+    assert configuring.bench.get(SITE, PING).status == 503
+    configuring.set_config(maintenance_mode=None)
+    assert configuring.ask("/files/hello.txt").status == 404  # web processes alone don't have it
+
+
+def test_keys_in_the_cache_carry_the_database_and_no_bench(subject: Subject) -> None:
+    subject.ask("/login")
+    cache = redis.Redis.from_url(subject.bench.config["redis_cache"], decode_responses=True)
+    keys = list(cache.scan_iter(count=1000))
+    assert any(key.startswith(f"{subject.database(SITE)}|") for key in keys)
+    assert "assets_json" in keys  # shared by all sites, and by all benches with the same Redis
+
+
+def test_realtime_answers_the_handshake(subject: Subject) -> None:
+    path = "/socket.io/?EIO=4&transport=polling"
+    answer = wait_until(lambda: ask(subject.bench.config["socketio_port"], SITE, path), 30, "realtime answers")
+    assert answer.status == 200
+    assert answer.body.startswith('0{"sid":')

@@ -172,3 +172,11 @@ def test_all_sites_are_those_that_are_folders(changing: Subject) -> None:
     finally:
         bench.site_file(SITE).unlink()
         moved.rename(bench.site_file(SITE))
+
+
+def test_databases_hold_sequences_and_tables_outside_of_transactions(subject: Subject) -> None:
+    kinds = {row[0]: row[1] for row in subject.bench.sql(SITE, "SHOW FULL TABLES")}
+    assert kinds["contract_write_id_seq"] == "SEQUENCE"
+    engines = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE() AND engine = 'MyISAM'"
+    assert {"__global_search", "tabError Log"} <= {row[0] for row in subject.bench.sql(SITE, engines)}
+    assert {"__Auth", "__UserSettings", "tabSingles", "tabSeries"} <= set(kinds)

@@ -14,7 +14,7 @@ import urllib.parse
 
 
 class Answer(t.NamedTuple):
-    """What came back."""
+    """What came back; names of headers in small letters, the values of a repeated one with commas between."""
 
     status: int
     body: str
@@ -61,7 +61,8 @@ def ask(
         connection.request(method, path, body=body, headers={"Host": host, **form, **(headers or {})})
         response = connection.getresponse()
         found = response.read().decode(errors="replace")
-        return Answer(response.status, found, {name.lower(): value for name, value in response.getheaders()})
+        names = {name.lower() for name, _ in response.getheaders()}
+        return Answer(response.status, found, {name: response.getheader(name) or "" for name in names})
     except http.client.HTTPException as error:
         raise ConnectionError(f"{type(error).__name__}: {error}") from error
     finally:

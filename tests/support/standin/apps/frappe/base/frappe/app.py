@@ -16,6 +16,7 @@ import urllib.parse
 import frappe
 from frappe import pages
 from frappe.auth import authenticate, login
+from frappe.installer import modules_of
 
 _SITES = os.environ.get("SITES_PATH", ".")
 _UNSAFE = ("POST", "PUT", "DELETE", "PATCH")
@@ -97,6 +98,7 @@ def _open_site(request: Request) -> None:
     if not request.site or not conf.db_name:
         raise frappe.IncorrectSitePath(request.site)
     frappe.connect(set_admin_as_user=False)
+    frappe.local.cache.get_value("app_modules", _modules)
     if conf.maintenance_mode:
         if not conf.allow_reads_during_maintenance:
             raise frappe.SessionStopped("Session Stopped")
@@ -105,6 +107,11 @@ def _open_site(request: Request) -> None:
     frappe.local.form_dict = frappe._dict(request.form)
     authenticate(request.cookies, request.authorization)
     frappe.get_system_settings("time_zone")  # every request reads settings: without tables none succeeds
+
+
+def _modules() -> dict[str, list[str]]:
+    """Modules of the installed apps that are listed in the bench; a listed one without code fails every request."""
+    return {app: modules_of(app) for app in frappe.get_installed_apps() if app in frappe.get_all_apps()}
 
 
 def _route(request: Request) -> Response:
@@ -151,7 +158,8 @@ def _login() -> Response:
     form = frappe.local.form_dict
     sid = login(form.usr or "", form.pwd or "")
     answer = {"message": "Logged In", "home_page": "/app", "full_name": form.usr}
-    return _json(200, answer, (("Set-Cookie", f"sid={sid}; HttpOnly; Path=/; SameSite=Lax"),))
+    cookies = (f"sid={sid}; HttpOnly; Path=/; SameSite=Lax", "system_user=yes; Path=/", f"user_id={form.usr}; Path=/")
+    return _json(200, answer, tuple(("Set-Cookie", cookie) for cookie in cookies))
 
 
 def _resource(doctype: str) -> Response:

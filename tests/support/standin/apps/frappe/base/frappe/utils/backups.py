@@ -15,7 +15,7 @@ import typing as t
 
 import frappe
 from frappe.exceptions import InvalidDatabaseFile
-from frappe.utils import execute_in_shell, file_size, now_datetime
+from frappe.utils import cint, execute_in_shell, file_size, now_datetime
 
 _KEPT_HOURS = 24
 _ENDINGS = {
@@ -113,12 +113,12 @@ def _connection() -> list[str]:
 
 
 def _delete_old() -> None:
+    """Delete files that were put there a day ago; a folder counts as an old file, and can't be deleted as one."""
     folder = frappe.get_site_path("private", "backups")
-    if not os.path.isdir(folder):
-        return
-    for name in os.listdir(folder):
+    hours = cint(frappe.local.conf.keep_backups_for_hours) or _KEPT_HOURS
+    for name in os.listdir(folder) if os.path.isdir(folder) else ():
         path = os.path.join(folder, name)
-        if os.path.isfile(path) and os.path.getmtime(path) < time.time() - _KEPT_HOURS * 3600:
+        if not os.path.isfile(path) or os.stat(path).st_ctime < time.time() - hours * 3600:
             os.remove(path)
 
 
