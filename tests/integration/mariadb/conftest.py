@@ -21,8 +21,6 @@ _NUMBERS = itertools.count(1)
 @pytest.fixture(scope="session")
 def server() -> t.Iterator[MariaDB]:
     with tempfile.TemporaryDirectory(prefix="lk") as folder, MariaDB(pathlib.Path(folder)) as found:
-        # Whoever may reach the socket still needs a password; a run_as user has to get there.
-        pathlib.Path(folder).chmod(0o755)
         yield found
 
 
