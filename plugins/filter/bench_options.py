@@ -11,7 +11,7 @@ name: bench_options
 short_description: Picks what modules take of a bench
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Returns the options of C(bench) that modules such as M(lockstep.deploy.frappe_site) have, without what concerns
     the plan only.

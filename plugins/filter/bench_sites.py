@@ -11,7 +11,7 @@ name: bench_sites
 short_description: Picks the sites of a bench from a plan
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Returns the sites that depend on a bench's unit, each with C(name) and C(domains), its further host names.
 positional: _input, hostvars, unit

@@ -11,7 +11,7 @@ name: preflight
 short_description: Judges the checks before a deployment
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Unites what M(lockstep.deploy.frappe_preflight) found on each unit, and says whether the deployment may begin.
   - A unit that nothing is known of is a failure.

@@ -11,7 +11,7 @@ name: records
 short_description: Collects a fact of several units
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Returns a fact of each unit that has it, by unit.
 positional: _input, hostvars, name

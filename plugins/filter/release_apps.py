@@ -11,7 +11,7 @@ name: release_apps
 short_description: Picks the apps of a bench's release from a plan
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Returns the apps of the bench that a unit is, or is on, in the plan's dependency order, each with C(name), C(commit)
     and C(version).

@@ -11,7 +11,7 @@ name: rollback_choice
 short_description: Chooses what a rollback acts on
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Finds the units whose newest deployment is the one to take back, from the fact C(lockstep_status) of each unit.
 positional: _input, hostvars

@@ -11,7 +11,7 @@ name: status
 short_description: Puts together what servers know of units
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Makes a report of what M(lockstep.deploy.unit_info) returned for each unit - what is live, how far the newest
     deployment is, what is half-done, and what to do next.

@@ -11,7 +11,7 @@ name: validation
 short_description: Puts together the checks of sites
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Unites what M(lockstep.deploy.frappe_site_check) returned for each site.
   - A site that could not be checked counts as failed.

@@ -11,7 +11,7 @@ name: verdict
 short_description: Judges how a deployment ended
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Compares the units that were planned with what their own records say, and tells the status of the deployment,
     whether the run has to fail, and what people have to know.

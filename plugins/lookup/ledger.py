@@ -11,7 +11,7 @@ name: ledger
 short_description: Asks the ledger of deployments
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Answers from the ledger on the controller. Nothing is created or written, and where there is no ledger the answer is
     empty.

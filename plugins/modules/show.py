@@ -11,7 +11,7 @@ module: show
 short_description: Prints lines as they are, and writes the data behind them
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Prints lines on the controller, without quotes and commas around them.
   - Writes data as JSON where that is asked for. Not under C(--check).
@@ -59,14 +59,3 @@ file:
   returned: when asked for
   type: str
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-
-def main() -> None:
-    """Only reached where the action plugin was not found."""
-    AnsibleModule(argument_spec={}).fail_json(msg="lockstep.deploy.show runs on the controller, as an action plugin.")
-
-
-if __name__ == "__main__":
-    main()

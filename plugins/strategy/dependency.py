@@ -11,7 +11,7 @@ name: dependency
 short_description: Starts each unit as soon as its own dependencies are done
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Behaves like P(ansible.builtin.free#strategy), but a host, which is a unit here, takes part only from the moment
     it is admitted until it has ended.

@@ -47,6 +47,9 @@ copy_collection() {
     git -C "$copy" add --all --force
 }
 
+mkdir -p "$scratch"
+exec 8>"$scratch/lock"
+flock 8
 write_get_pip
 copy_collection
 cd "$copy"

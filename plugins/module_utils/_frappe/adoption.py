@@ -82,8 +82,7 @@ class Adoption:
             context.record.adopt(release_id(apps), context.adopted.path, ports_of(context.adopted), apps)
         # Those that are kept, and the one that is built.
         context.record.provide_slots(context.options["keep_releases"] + 1)
-        adopted = context.record.adopted()
-        assert adopted is not None
+        adopted = context.record.require_adopted()
         context.prepare_runtime(adopted)
         if context.is_volatile:
             runtime.install_drop_in(root=context.options["runtime_dir"])
@@ -91,8 +90,7 @@ class Adoption:
 
     def _adopt_sites(self, missing: list[str]) -> list[str]:
         context = self._context
-        adopted = context.record.adopted()
-        assert adopted is not None
+        adopted = context.record.require_adopted()
         folders.ensure(os.path.join(context.layout.root, "data"), context.user)
         served_now = adopt.Served(self._fronts.nginx.configuration())
         moved: list[Placement] = []

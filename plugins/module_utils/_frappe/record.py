@@ -67,6 +67,17 @@ class Record:
     def adopted(self) -> Release | None:
         return next((release for release in self.releases() if release.adopted), None)
 
+    def require_adopted(self) -> Release:
+        """The release that was found and not built.
+
+        Raises:
+            LockstepError: The bench was not adopted yet.
+        """
+        found = self.adopted()
+        if found is None:
+            raise LockstepError("this bench was not adopted yet: its record knows of no release that was found")
+        return found
+
     def slots(self) -> dict[int, dict[str, int]]:
         """The ports of each slot; slot 0 is the adopted bench's own."""
         return {int(number): dict(ports) for number, ports in self._read()["slots"].items()}

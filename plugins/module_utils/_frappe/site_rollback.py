@@ -110,7 +110,8 @@ class SiteRollback:
         Processes(self._context).start(deployment.before)
         live = self._context.live_release(self._site)
         freeze = self.journal.last("freeze")
-        assert freeze is not None
+        if freeze is None:
+            raise LockstepError("the journal does not know how the site was frozen", left="nothing was changed")
         try:
             stop_writes(deployment, live)
             judged = impact.judge(deployment)
