@@ -100,7 +100,7 @@ def execute_in_shell(command: str, env: dict[str, str] | None = None, verbose: b
     if verbose:
         print(done.stdout, done.stderr)
     if done.returncode:
-        raise CommandFailedError(f"Command failed: {done.stderr}")
+        raise CommandFailedError(f"Command failed: {done.stderr}\n{done.stdout}")
 
 
 def file_size(path: str) -> str:

@@ -123,10 +123,10 @@ def _delete_old() -> None:
 
 
 def load_dump(path: str) -> None:
-    """Load a dump into the site's database; what it printed comes along in the error."""
+    """Load a dump into the site's database; when that breaks off, the error holds all that was loaded, row by row."""
     conf = frappe.local.conf
     reader = "gzip -cd" if path.endswith(".gz") else "cat"
-    client = shlex.join(["mysql", *_connection(), conf.db_name])
+    client = shlex.join(["mysql", "--verbose", *_connection(), conf.db_name])
     execute_in_shell(f"set -o pipefail; {reader} {shlex.quote(path)} | {client}", env={"MYSQL_PWD": conf.db_password})
 
 
