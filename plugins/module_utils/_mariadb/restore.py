@@ -155,7 +155,8 @@ def restore(
     digests = verify(folder, manifest, choice.restored, workers=workers)
     wanted = read_objects(folder, manifest)
     if tables is not None:
-        wanted = never_back(wanted, objects.read(database, live))
+        reader = admin.schema(database.name) if admin else database
+        wanted = never_back(wanted, objects.read(reader, live))
     task = _Task(database, admin, folder, manifest, choice, digests, wanted, workers, lock_timeout)
     with Watcher(database, admin) as watch:
         watch.of_process(os.getpid())

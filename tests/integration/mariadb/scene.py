@@ -68,10 +68,9 @@ class Site:
                 shown = self.database.query(f"SHOW CREATE TABLE {quote(name)}")[0][1]
                 checksum = self.database.query(f"CHECKSUM TABLE {quote(name)} EXTENDED")[0][1]
                 found[name] = (shown, checksum, self.database.value(f"SELECT COUNT(*) FROM {quote(name)}"))
-        found["other objects"] = [
-            (one.kind, one.name, one.statement, one.table, one.sql_mode, one.next_value)
-            for one in read(self.root.schema(self.database.name), there)
-        ]
+        others = read(self.root.schema(self.database.name), there)
+        found["other objects"] = [(one.kind, one.name, one.statement, one.table, one.sql_mode) for one in others]
+        found["next values"] = {one.name: int(one.next_value) for one in others if one.kind == "sequence"}
         return found
 
     def threads(self) -> list[Thread]:

@@ -88,7 +88,10 @@ def test_everything_a_migration_did_is_undone(full: Site, folder: str, way: str,
 
     done = restore(full.database, folder, manifest, tables, admin=admin_of(full, way))
 
-    assert full.content() == before
+    after = full.content()
+    if tables is not None:  # rows that are kept may have numbers from a sequence
+        assert after.pop("next values")["seq"] > before.pop("next values")["seq"]
+    assert after == before
     assert done["way"] == way
     assert done["dropped"] == ["new", "parts_renamed"]
     assert {"aria", "parts", "log", "child"} <= set(done["restored"])
@@ -115,6 +118,8 @@ def test_sequences_hand_out_nothing_twice_and_skip_nothing_they_need_not(site: S
     manifest = backup(site.database, folder)
     site.fill("SELECT NEXTVAL(plain), NEXTVAL(cached) FROM seq_1_to_50")
     restore(site.database, folder, manifest, [], admin=admin_of(site, way))
+    assert site.database.query("SELECT NEXTVAL(plain), NEXTVAL(cached)") == [["52", "52"]]
+    restore(site.database, folder, manifest, admin=admin_of(site, way))
     assert site.database.query("SELECT NEXTVAL(plain), NEXTVAL(cached)") == [["2", "11"]]
 
 
@@ -326,7 +331,7 @@ def test_a_granted_user_restores_without_anybody_noticing(full: Site, folder: st
     before = full.content()
     manifest = backup(full.database, folder)
     full.fill(*MIGRATION)
-    done = restore(full.database, folder, manifest, TOUCHED, admin=find_admin(full.database))
+    done = restore(full.database, folder, manifest, admin=find_admin(full.database))
     assert done["way"] == "swapped"
     assert full.content() == before
 
