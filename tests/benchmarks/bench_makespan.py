@@ -68,13 +68,13 @@ class Deployment:
 
     def _span(self, events: t.Sequence[t.Sequence[str]]) -> float:
         took = dict.fromkeys((unit.name for unit in self.units), 0.0)
-        for _, name, seconds in events:
+        for _ignored, name, seconds in events:
             took[name] += float(seconds)
         wrong = [unit.name for unit in self.units if abs(took[unit.name] - unit.seconds) > 0.01]
         if wrong:
             raise RuntimeError(f"did not run, or not once: {', '.join(wrong)}")
-        begun = min(float(at) for at, _, _ in events)
-        return max(float(at) + float(seconds) for at, _, seconds in events) - begun
+        begun = min(float(at) for at, _ignored, _ignored in events)
+        return max(float(at) + float(seconds) for at, _ignored, seconds in events) - begun
 
     def _inventory(self) -> dict[str, t.Any]:
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}

@@ -76,7 +76,7 @@ def simulate(
         if not clock:
             return run
         _note_busy(run, known)
-        now, _, name = heapq.heappop(clock)
+        now, _ignored, name = heapq.heappop(clock)
         run.ended[name] = now
         if name in failing:
             admission.failed(name)

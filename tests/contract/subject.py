@@ -160,7 +160,7 @@ class Subject:
 
 def _program(short: str) -> str:
     """``group:program`` as supervisor knows it: both are named after the bench."""
-    group, _, name = short.partition(":")
+    group, _ignored, name = short.partition(":")
     return f"first-{group}:{name if name == '*' else f'first-{name}'}"
 
 

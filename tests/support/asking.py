@@ -61,7 +61,7 @@ def ask(
         connection.request(method, path, body=body, headers={"Host": host, **form, **(headers or {})})
         response = connection.getresponse()
         found = response.read().decode(errors="replace")
-        names = {name.lower() for name, _ in response.getheaders()}
+        names = {name.lower() for name, _ignored in response.getheaders()}
         return Answer(response.status, found, {name: response.getheader(name) or "" for name in names})
     except http.client.HTTPException as error:
         raise ConnectionError(f"{type(error).__name__}: {error}") from error

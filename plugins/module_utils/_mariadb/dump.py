@@ -219,7 +219,7 @@ def _table_entry(file: TableFile, table: Table, refers: t.Iterable[str]) -> dict
     }
 
 
-def _digest(folder: str, name: str, _: Crew) -> str:
+def _digest(folder: str, name: str, _ignored: Crew) -> str:
     return sha256(os.path.join(folder, name))
 
 

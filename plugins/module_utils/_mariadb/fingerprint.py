@@ -184,7 +184,7 @@ def _value(column: str, kind: str) -> str:
     return f"CAST({column} AS CHAR)"
 
 
-def _ask(database: Database, statements: t.Mapping[str, str], _: Crew) -> Fingerprints:
+def _ask(database: Database, statements: t.Mapping[str, str], _ignored: Crew) -> Fingerprints:
     found: Fingerprints = {}
     with Session(database) as session:
         for name, statement in statements.items():

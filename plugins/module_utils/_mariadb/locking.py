@@ -69,7 +69,7 @@ def read_locked(database: Database, timeout: float) -> t.Iterator[ReadLock]:
     """
     with Session(database) as session:
         session.execute(f"SET lock_wait_timeout = {max(1, math.ceil(timeout))}")
-        for _ in range(_ATTEMPTS):
+        for _ignored in range(_ATTEMPTS):
             before = listing(session.query, database.name)
             _lock(session, database, [table.name for table in before.values() if table.transactional], timeout)
             tables = listing(session.query, database.name)

@@ -127,7 +127,7 @@ def _sequence(ask: _Texts, name: str) -> Definition:
 
 
 def _view(ask: _Texts, name: str) -> Definition:
-    _, statement, _, collation = ask(f"SHOW CREATE VIEW {quote(name)}")[0]
+    _ignored, statement, _ignored, collation = ask(f"SHOW CREATE VIEW {quote(name)}")[0]
     broken = False
     try:
         ask(f"SELECT 1 FROM {quote(name)} LIMIT 0")
@@ -144,7 +144,7 @@ def _routines(ask: _Texts, database: Database) -> list[Definition]:
         "SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES"
         f" WHERE ROUTINE_SCHEMA = {text(database.name)} ORDER BY ROUTINE_TYPE, ROUTINE_NAME"
     ):
-        _, mode, statement, _, collation = ask(f"SHOW CREATE {kind} {quote(name)}")[0][:5]
+        _ignored, mode, statement, _ignored, collation = ask(f"SHOW CREATE {kind} {quote(name)}")[0][:5]
         found.append(_readable(Definition(kind.lower(), name, statement, sql_mode=mode, collation=collation)))
     return found
 
@@ -156,7 +156,7 @@ def _triggers(ask: _Texts, database: Database) -> list[Definition]:
         f" WHERE TRIGGER_SCHEMA = {text(database.name)}"
         " ORDER BY EVENT_OBJECT_TABLE, ACTION_TIMING, EVENT_MANIPULATION, ACTION_ORDER"
     ):
-        _, mode, statement, _, collation = ask(f"SHOW CREATE TRIGGER {quote(name)}")[0][:5]
+        _ignored, mode, statement, _ignored, collation = ask(f"SHOW CREATE TRIGGER {quote(name)}")[0][:5]
         found.append(_readable(Definition("trigger", name, statement, table, sql_mode=mode, collation=collation)))
     return found
 
@@ -167,7 +167,7 @@ def _events(ask: _Texts, database: Database) -> list[Definition]:
         "SELECT EVENT_NAME FROM information_schema.EVENTS"
         f" WHERE EVENT_SCHEMA = {text(database.name)} ORDER BY EVENT_NAME"
     ):
-        _, mode, zone, statement, _, collation = ask(f"SHOW CREATE EVENT {quote(name)}")[0][:6]
+        _ignored, mode, zone, statement, _ignored, collation = ask(f"SHOW CREATE EVENT {quote(name)}")[0][:6]
         found.append(_readable(Definition("event", name, statement, "", mode, collation, zone)))
     return found
 

@@ -110,9 +110,9 @@ def balanced(weights: t.Mapping[str, int], count: int) -> list[list[str]]:
         weights: Of each name.
         count: Groups at most; none is empty.
     """
-    found: list[tuple[int, list[str]]] = [(0, []) for _ in range(max(1, min(count, len(weights))))]
+    found: list[tuple[int, list[str]]] = [(0, []) for _ignored in range(max(1, min(count, len(weights))))]
     for name in sorted(weights, key=lambda name: (-weights[name], name)):
         at = min(range(len(found)), key=lambda index: found[index][0])
         weight, names = found[at]
         found[at] = (weight + weights[name], [*names, name])
-    return [names for _, names in sorted(found, key=lambda group: -group[0]) if names]
+    return [names for _ignored, names in sorted(found, key=lambda group: -group[0]) if names]

@@ -88,7 +88,7 @@ def _create(session: Session, missing: list[Definition], done: Remade) -> None:
         if len(failed) == len(missing):
             _give_up(failed, done)
             return
-        missing = [one for one, _ in failed]
+        missing = [one for one, _ignored in failed]
 
 
 def _give_up(failed: t.Sequence[tuple[Definition, DatabaseError]], done: Remade) -> None:

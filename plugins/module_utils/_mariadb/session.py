@@ -136,7 +136,7 @@ class Session:
         poll = select.poll()
         poll.register(self._stdout, select.POLLIN)
         poll.register(self._stderr, select.POLLIN)
-        return {descriptor for descriptor, _ in poll.poll(None if seconds is None else seconds * 1000)}
+        return {descriptor for descriptor, _ignored in poll.poll(None if seconds is None else seconds * 1000)}
 
     def _lost(self, complaints: bytes) -> DatabaseError:
         if not self._stderr.closed and not complaints:

@@ -89,7 +89,7 @@ class TableFile:
         if self._child is None:
             self._write_plain()
             return
-        _, complaints = self._child.communicate()
+        _ignored, complaints = self._child.communicate()
         if self._child.returncode != 0:
             raise self._compression.error(complaints, os.path.dirname(self.path))
 

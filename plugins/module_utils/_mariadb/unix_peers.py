@@ -39,7 +39,7 @@ def peers() -> dict[int, int]:
         while True:
             data = netlink.recv(1 << 18)
             while data:
-                length, kind, *_ = _HEADER.unpack_from(data)
+                length, kind, *_ignored = _HEADER.unpack_from(data)
                 if kind == _ERROR:
                     raise OSError(-struct.unpack_from("=i", data, _HEADER.size)[0], "socket diagnosis")
                 if kind == _DONE:

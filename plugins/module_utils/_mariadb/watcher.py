@@ -284,5 +284,5 @@ class Strangers:
 
 def _port(thread: Thread) -> int | None:
     """The client's port, None for a unix socket."""
-    _, separator, port = thread.host.rpartition(":")
+    _ignored, separator, port = thread.host.rpartition(":")
     return int(port) if separator and port.isdigit() else None

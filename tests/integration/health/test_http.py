@@ -139,7 +139,7 @@ def test_chunks_are_put_together_and_a_body_without_a_length_ends_with_the_conne
         connection.sendall(bodies.pop())
 
     with raw(talk) as port:
-        assert [http.request(f"http://127.0.0.1:{port}/").text for _ in range(2)] == ["abcde", "abcde"]
+        assert [http.request(f"http://127.0.0.1:{port}/").text for _ignored in range(2)] == ["abcde", "abcde"]
 
 
 def test_redirects_are_followed_only_when_asked_for_and_only_so_far() -> None:

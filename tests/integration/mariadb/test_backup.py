@@ -183,7 +183,7 @@ def test_a_full_disk_is_called_that_and_nothing_is_left_on_it(books: Site, small
 def test_a_compressor_without_space_is_understood() -> None:
     with open("/dev/full", "wb") as full:
         child = best().stream(full.fileno())
-        _, complaints = child.communicate(os.urandom(1 << 20))
+        _ignored, complaints = child.communicate(os.urandom(1 << 20))
     assert child.returncode != 0
     assert "is full" in str(best().error(complaints, "/dev"))
 

@@ -171,7 +171,7 @@ def test_readers_never_fail_while_tables_are_exchanged(site: Site, folder: str) 
         seen.add(tuple(session.query("SELECT (SELECT COUNT(*) FROM a), (SELECT COUNT(*) FROM b)")[0]))
 
     with Repeat(site.database, read) as one, Repeat(site.database, read) as other:
-        for _ in range(3):
+        for _ignored in range(3):
             site.fill("DELETE FROM a WHERE seq > 10", "DELETE FROM b WHERE seq > 10", "CREATE TABLE new (i int)")
             restore(site.database, folder, manifest, ["a", "b"], admin=site.root)
             one.wait_for_more()
@@ -212,7 +212,7 @@ def test_a_restore_that_was_killed_is_simply_run_again(full: Site, folder: str, 
     full.fill(*MIGRATION)
     chance = random.Random(20261120)
     killed = 0
-    for _ in range(8):
+    for _ignored in range(8):
         child = start_restore(full, folder, manifest, admin_of(full, way))
         try:
             child.wait(chance.uniform(0.02, 1.2))

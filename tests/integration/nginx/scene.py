@@ -198,7 +198,7 @@ class Visitors:
     """Clients that ask again and again; what each was answered, in order."""
 
     def __init__(self, ask: t.Callable[[], http.Response], clients: int = 4) -> None:
-        self.answers: list[list[tuple[float, http.Response | Exception]]] = [[] for _ in range(clients)]
+        self.answers: list[list[tuple[float, http.Response | Exception]]] = [[] for _ignored in range(clients)]
         self._ask = ask
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._visit, args=(own,)) for own in self.answers]

@@ -160,7 +160,7 @@ def test_the_applications_own_503_is_left_as_it_is(scene: Scene, blue: Release) 
 
 def test_a_release_that_is_down_is_a_page_and_is_asked_again_at_once_when_it_is_up(scene: Scene, blue: Release) -> None:
     blue.stop()
-    for _ in range(5):
+    for _ignored in range(5):
         answer = scene.get("/")
         assert (answer.status, "Not available" in answer.text) == (502, True)
     blue.start()

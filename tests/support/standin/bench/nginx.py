@@ -91,7 +91,7 @@ def write_nginx(bench: str, yes: bool, logging: str, log_format: str | None) -> 
     config = get_config(bench)
     name = bench_name(bench)
     sites = _sites(bench, bool(config.get("dns_multitenant")))
-    variable = f"$site_name_{''.join(random.choice(string.ascii_lowercase) for _ in range(7))}"
+    variable = f"$site_name_{''.join(random.choice(string.ascii_lowercase) for _ignored in range(7))}"
     text = (
         f"upstream {name}-frappe {{\n\tserver 127.0.0.1:{config.get('webserver_port')} fail_timeout=0;\n}}\n\n"
         f"upstream {name}-socketio-server {{\n\tserver 127.0.0.1:{config.get('socketio_port')} fail_timeout=0;\n}}\n\n"

@@ -57,7 +57,7 @@ def test_who_reads_during_exchanges_always_finds_one_of_the_two(tmp_path: pathli
 
     reader = threading.Thread(target=read)
     reader.start()
-    for _ in range(400):
+    for _ignored in range(400):
         atomic.exchange(str(tmp_path / "one"), str(tmp_path / "other"))
     stop.set()
     reader.join()

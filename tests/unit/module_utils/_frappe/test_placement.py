@@ -205,7 +205,7 @@ def test_a_reader_finds_the_site_through_200_exchanges(adopted: Place) -> None:
     for reader in readers:
         reader.start()
     try:
-        for _ in range(50):
+        for _ignored in range(50):
             adopted.placement.deactivate(adopted.old)
             adopted.placement.activate(adopted.new)
             adopted.placement.deactivate(adopted.new)

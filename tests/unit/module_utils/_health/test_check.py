@@ -156,7 +156,7 @@ def test_checks_of_one_kind_are_asked_side_by_side() -> None:
             together.wait()
             return Outcome(True, "met")
 
-    assert run_checks([check(Meeting()) for _ in range(3)])["overall_status"] == "passed"
+    assert run_checks([check(Meeting()) for _ignored in range(3)])["overall_status"] == "passed"
 
 
 def test_results_are_plain_data() -> None:

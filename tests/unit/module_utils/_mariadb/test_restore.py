@@ -90,7 +90,7 @@ def test_groups_are_balanced(weights: dict[str, int], count: int) -> None:
 
 
 def test_results_come_in_the_order_of_the_jobs() -> None:
-    def number(value: int, _: Crew) -> int:
+    def number(value: int, _ignored: Crew) -> int:
         return value
 
     assert side_by_side([functools.partial(number, value) for value in range(20)], 4) == list(range(20))
@@ -100,7 +100,7 @@ def test_children_end_when_another_job_fails_and_no_more_are_started() -> None:
     children: list[subprocess.Popen[bytes]] = []
     started = threading.Event()
 
-    def fail(_: Crew) -> None:
+    def fail(_ignored: Crew) -> None:
         started.wait()
         raise ValueError("the reason")
 

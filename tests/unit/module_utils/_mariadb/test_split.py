@@ -116,7 +116,7 @@ def test_rows_of_a_dump_with_many_in_a_line_are_unknown() -> None:
 def test_a_line_longer_than_a_piece_is_measured() -> None:
     measure = Measure()
     measure.feed(b"\n-- Dumping data for table `a`\n--\n\nINSERT INTO `a` VALUES\n(1,0x")
-    for _ in range(10):
+    for _ignored in range(10):
         measure.feed(b"00" * 500)
     measure.feed(b");\n(2);\n")
     assert measure.longest == len("(1,0x") + 10_000 + len(");")

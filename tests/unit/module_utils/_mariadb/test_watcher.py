@@ -71,7 +71,7 @@ class Scene:
         self.clock.now += 0.2
 
     def wait(self, seconds: float) -> None:
-        for _ in range(int(seconds * 4)):
+        for _ignored in range(int(seconds * 4)):
             self.look(*self.found)
 
     def strange(self, number: int, waiting: int) -> bool:

@@ -157,7 +157,7 @@ def test_a_full_queue_belongs_to_somebody_who_listens(short: pathlib.Path) -> No
         server.bind(str(short / "s"))
         assert not live.listening(str(short / "s"))
         server.listen(0)
-        clients = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) for _ in range(4)]
+        clients = [socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) for _ignored in range(4)]
         for client in clients:
             client.connect_ex(str(short / "s"))
         assert live.listening(str(short / "s"))

@@ -233,7 +233,7 @@ def get_module(name: str) -> t.Any:
 
 def get_attr(path: str) -> t.Any:
     """The object a dotted path names."""
-    module, _, name = path.rpartition(".")
+    module, _ignored, name = path.rpartition(".")
     if not module:
         raise AppNotInstalledError(f"App {path} is not installed")
     return getattr(importlib.import_module(module), name)

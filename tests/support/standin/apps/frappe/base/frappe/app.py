@@ -164,7 +164,7 @@ def _login() -> Response:
 
 def _resource(doctype: str) -> Response:
     frappe.only_for("System Manager")
-    doctype, _, name = doctype.partition("/")
+    doctype, _ignored, name = doctype.partition("/")
     if name:
         return _json(200, {"data": frappe.get_doc(doctype, name)})
     return _json(200, {"data": frappe.get_all(doctype)[:20]})

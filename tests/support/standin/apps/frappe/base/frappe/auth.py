@@ -26,7 +26,7 @@ def update_password(user: str, password: str) -> None:
 
 def check_password(user: str, password: str) -> None:
     stored = _stored("User", user, "password") or "$"
-    salt, _, digest = stored.partition("$")
+    salt, _ignored, digest = stored.partition("$")
     if not hmac.compare_digest(_hash(password, salt), digest):
         raise AuthenticationError("Invalid login credentials")
 
@@ -55,9 +55,9 @@ def authenticate(cookies: t.Mapping[str, str], authorization: str) -> None:
         rows = frappe.local.db.sql("SELECT user FROM `tabSessions` WHERE sid = %s", (sid,))
         if rows:
             frappe.local.session.update(user=rows[0][0], sid=sid)
-    kind, _, rest = authorization.partition(" ")
+    kind, _ignored, rest = authorization.partition(" ")
     if kind.lower() == "token":
-        key, _, secret = rest.partition(":")
+        key, _ignored, secret = rest.partition(":")
         user = frappe.local.db.get_value("User", {"api_key": key})
         if not user or not hmac.compare_digest(_decrypt(_stored("User", user, "api_secret") or ""), secret):
             raise AuthenticationError("Invalid API token")

@@ -24,7 +24,7 @@ def make_site_config(db_name: str, db_password: str | None, db_host: str | None,
     letters = string.ascii_letters + string.digits
     config: dict[str, t.Any] = {
         "db_name": db_name,
-        "db_password": db_password or "".join(secrets.choice(letters) for _ in range(16)),
+        "db_password": db_password or "".join(secrets.choice(letters) for _ignored in range(16)),
         "db_type": "mariadb",
     }
     if db_host:

@@ -13,7 +13,7 @@ def execute() -> None:
     """Takes as long as the site's configuration says, 10 s if it says nothing."""
     seconds = float(frappe.conf.get("slow_patch_seconds") or 10)
     steps = max(int(seconds / 0.1), 1)
-    for _ in range(steps):
+    for _ignored in range(steps):
         time.sleep(seconds / steps)
         frappe.db.sql("UPDATE `tabSales Order` SET idx = idx + 1")
         frappe.db.commit()
