@@ -109,8 +109,13 @@ class BenchWork:
             held = locks.acquire(self._unit, self._deployment_id, _LEASE)
             to_do = self.to_do()
             adopts = self._adoption.needed()
-            warnings = self._adoption.run()
-            self._open(to_do)
+            try:
+                warnings = self._adoption.run()
+                self._open(to_do)
+            except LockstepError:
+                # Nothing was begun, so nothing is left to guard.
+                locks.release(held)
+                raise
             phases = [
                 bench_unit.Prepare(self._context, self._release, self._apps),
                 bench_unit.Verify(self._context, self._release),

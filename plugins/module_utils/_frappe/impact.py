@@ -73,7 +73,8 @@ def begin(deployment: SiteDeployment) -> dict[str, t.Any]:
     if os.path.exists(os.path.join(folder, "after.json")):
         os.unlink(os.path.join(folder, "after.json"))
     atomic.write_json(os.path.join(folder, "before.json"), schema.snapshot(database))
-    return {"moment": touched.look(database).now}
+    state = touched.look(database)
+    return {"moment": state.now, "empty": sorted(state.empty)}
 
 
 def end(deployment: SiteDeployment, began: t.Mapping[str, t.Any], *, everything: bool) -> int:
@@ -121,7 +122,8 @@ def tables_to_restore(
         # Since it was written down, users have written too: looking again would take their tables for the migration's.
         return list(recorded["touched"])
     logged = touched.read_logs([_read(_touched_file(deployment))])
-    names = touched.touched(logged, began["moment"], touched.look(deployment.database()))
+    state = touched.look(deployment.database())
+    names = touched.touched(logged, began["moment"], state, empty_before=began["empty"])
     return None if names is None else sorted(names)
 
 

@@ -134,7 +134,12 @@ class SiteUnit:
             self.journal = Journal(self._context.unit_folder(self._identity.unit))
             self.journal.refuse_if_taken_back(self._identity.deployment_id)
             held = locks.acquire(self._identity.unit, self._identity.deployment_id, self._lease())
-            self._open(to_do)
+            try:
+                self._open(to_do)
+            except LockstepError:
+                # Nothing was begun, so nothing is left to guard.
+                locks.release(held)
+                raise
             deployment = SiteDeployment(self._context, self._site, self.journal, self._options)
             transaction = Transaction(
                 unit=self._identity.unit,
