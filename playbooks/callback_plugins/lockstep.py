@@ -13,7 +13,7 @@ type: notification
 short_description: Writes deployments into the ledger
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Records deployments and rollbacks of the playbooks it lies beside, as they happen, units, phases and events.
   - Playbooks that only look (C(plan.yml), C(status.yml), C(validate.yml)) and C(--check) write nothing.

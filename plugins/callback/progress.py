@@ -12,7 +12,7 @@ type: stdout
 short_description: Progress of a deployment in the terminal
 version_added: 0.1.0
 author:
-  - The lockstep.deploy authors
+  - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Shows how far a deployment is, in percent, its stage, how many units are done, what runs in which phase, what
     failed, and how long it may still take.
