@@ -102,7 +102,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_start(self, host: Host, task: Task) -> None:
         """A task begins."""
-        if self._watching and self._observer.direction is not None:
+        if self._watching and host.get_name() in self._observer.units:
             self._record(self._observer.task(host.get_name(), *plays.phases_of(task)))
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
@@ -143,7 +143,7 @@ class CallbackModule(CallbackBase):
             failed=failed,
             unreachable=unreachable,
             quotable=plays.is_quotable(result),
-            task_name=result.task.get_name(),
+            task_name=plays.title_of(result),
         )
         problems = [event for event in events if event.kind == "problem"]
         self._problems += [event.message for event in problems]
@@ -151,7 +151,9 @@ class CallbackModule(CallbackBase):
         self._record([event for event in events if not self._ended or event not in problems])
 
     def _take_facts(self, content: t.Mapping[str, t.Any]) -> None:
-        plan, verdict = observe.plan_of(content), observe.verdict_of(content)
+        plan, verdict, chosen = observe.plan_of(content), observe.verdict_of(content), observe.rollback_of(content)
+        if chosen is not None:
+            self._deployment = self._observer.deployment = chosen
         if plan is not None:
             self._observer.plan(plan)
             self._deployment = str(plan["deployment_id"])

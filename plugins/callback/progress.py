@@ -89,7 +89,7 @@ _REDRAW_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 60.0
 _COLORS = {"failed": C.COLOR_ERROR, "unreachable": C.COLOR_UNREACHABLE, "withheld": C.COLOR_WARN}
 _ASKING = frozenset({"pause"})
-_TELLING = frozenset({"assert", "debug", "fail"})
+_ENDING = frozenset({"assert", "fail"})
 _RUNNER = "AWX_ISOLATED_DATA_DIR"
 """Set by ansible-runner, which gives its jobs a terminal that nobody looks at."""
 
@@ -117,6 +117,8 @@ class CallbackModule(CallbackBase):
         self._play: Play | None = None
         self._title = ""
         self._announced = False
+        self._left_at = -_REDRAW_SECONDS
+        self._left_text = ""
         self._verdict: t.Mapping[str, t.Any] | None = None
         self._plan: t.Mapping[str, t.Any] = {}
 
@@ -195,21 +197,21 @@ class CallbackModule(CallbackBase):
         self._warnings(result)
         if result.task.ignore_errors:
             return
-        name = f"{result.task_name} (item={self._get_item_label(result.result)})"
+        name = f"{plays.title_of(result)} (item={self._get_item_label(result.result)})"
         phase = self._observer.phase.get(result.host.get_name())
         self._complain(told.failure(result.host.get_name(), result.result, phase=phase, task=name))
 
     def v2_runner_retry(self, result: CallbackTaskResult) -> None:
         """A task is tried again."""
         attempts, retries = result.result.get("attempts"), result.result.get("retries")
-        self._say(f"{result.host.get_name()}: {result.task_name}, attempt {attempts} of {retries} failed")
+        self._say(f"{result.host.get_name()}: {plays.title_of(result)}, attempt {attempts} of {retries} failed")
 
     def v2_on_file_diff(self, result: CallbackTaskResult) -> None:
         """Files that differ, under --diff."""
         results = result.result.get("results") if result.task.loop else [result.result]
         for entry in results or []:
             if entry.get("diff") and entry.get("changed"):
-                self._say(f"{result.host.get_name()}: {result.task_name}", C.COLOR_CHANGED)
+                self._say(f"{result.host.get_name()}: {plays.title_of(result)}", C.COLOR_CHANGED)
                 self._print(str(self._get_diff(entry["diff"])).rstrip("\n"))  # type: ignore[no-untyped-call]
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
@@ -234,7 +236,7 @@ class CallbackModule(CallbackBase):
             failed=failed,
             unreachable=unreachable,
             quotable=True,
-            task_name=result.task_name,
+            task_name=plays.title_of(result),
         )
         failure = next((event for event in events if event.kind in ("failed", "unreachable", "problem")), None)
         if failure is not None and not looped and not self._is_verdict(result):
@@ -243,29 +245,31 @@ class CallbackModule(CallbackBase):
                     failure.unit or host,
                     content,
                     phase=failure.phase,
-                    task=result.task_name,
+                    task=plays.title_of(result),
                     unreachable=unreachable,
                 ),
                 C.COLOR_UNREACHABLE if unreachable else C.COLOR_ERROR,
             )
         self._happened(events)
         if plays.is_check(self._play) and word == "changed":
-            self._say(f"{host}: would change: {result.task_name}", C.COLOR_CHANGED)
+            self._say(f"{host}: would change: {plays.title_of(result)}", C.COLOR_CHANGED)
         self._debug(result, word)
 
     def _take_facts(self, content: t.Mapping[str, t.Any]) -> None:
+        self._observer.deployment = observe.rollback_of(content) or self._observer.deployment
         plan = observe.plan_of(content)
         if plan is not None and plan.get("deployment_id") != self._plan.get("deployment_id"):
             self._plan = plan
             self._observer.plan(plan)
             self._summary.plan(unit["name"] for unit in plan["units"])
             self._progress = Progress(plan, _window(content))
+            self._left_at = -_REDRAW_SECONDS
         self._verdict = observe.verdict_of(content) or self._verdict
 
     def _is_verdict(self, result: CallbackTaskResult) -> bool:
-        """Whether a task only tells the verdict, or ends the run with it; the recap tells it, too."""
+        """Whether a failure is only the way to end a run whose verdict has been told."""
         action = str(result.task.action).removeprefix("ansible.builtin.")
-        return self._verdict is not None and action in _TELLING and result.host.get_name() == model.CONTROLLER
+        return self._verdict is not None and action in _ENDING and result.host.get_name() == model.CONTROLLER
 
     def _happened(self, events: t.Sequence[model.Event]) -> None:
         now = time.monotonic()
@@ -294,7 +298,11 @@ class CallbackModule(CallbackBase):
         return f"{len(self._progress.units)} units{at_once}{self._left()}"
 
     def _left(self) -> str:
-        return told.time_left(self._progress.seconds_left(time.monotonic()))
+        """What is said of the time left; looked up once a second at most, since it looks at all units."""
+        now = time.monotonic()
+        if now - self._left_at >= _REDRAW_SECONDS:
+            self._left_at, self._left_text = now, told.time_left(self._progress.seconds_left(now))
+        return self._left_text
 
     def _warnings(self, result: CallbackTaskResult) -> None:
         if self._level <= _LEVELS["warning"]:
@@ -306,8 +314,6 @@ class CallbackModule(CallbackBase):
             return
         if not result.result.get("_ansible_verbose_always"):
             return
-        if self._is_verdict(result):
-            return
         self._clean_results(result.result, result.task.action)  # type: ignore[no-untyped-call]
         message = result.result.get("msg")
         if message is None:
@@ -318,7 +324,9 @@ class CallbackModule(CallbackBase):
     def _debug(self, result: CallbackTaskResult, word: str) -> None:
         if self._level > _LEVELS["debug"] or isinstance(result.task, TaskInclude):
             return
-        self._line(f"{self.host_label(result)} | {result.task_name} | {word}: {self._dump_results(result.result)}")
+        self._line(
+            f"{self.host_label(result)} | {plays.title_of(result)} | {word}: {self._dump_results(result.result)}"
+        )
 
     # How it gets onto the screen.
 
@@ -392,12 +400,9 @@ class CallbackModule(CallbackBase):
         for line in self._summary.lines() if self._observer.units else []:
             self._print(line)
         if self._verdict is not None:
-            good = self._verdict["status"] == "completed"
-            for line in self._verdict.get("lines") or []:
-                self._print(str(line))
-            told_so = self._verdict.get("summary") or self._verdict["status"]
-            dry = "Check mode, nothing was changed. " if plays.is_check() else ""
-            self._line(f"{dry}{told_so} It took {took}.", C.COLOR_OK if good else C.COLOR_ERROR)
+            dry = "check mode, nothing was changed: " if plays.is_check() else ""
+            color = C.COLOR_ERROR if self._verdict.get("failed") else C.COLOR_OK
+            self._line(f"{dry}{self._verdict['status']} after {took}", color)
             return
         troubled = sorted({*stats.failures, *stats.dark})
         if troubled:

@@ -40,7 +40,10 @@ REPORTS = {"forward": "lockstep_forward", "reverse": "lockstep_back"}
 GOING_BACK = BACK | {"failed"}
 """States that a rollback may leave; a unit that has nothing to undo stays what it was."""
 
-STATES = DONE | BACK | {"absent", "prepared", "frozen", "migrated", "verified", "switched", "failed"}
+MIDWAY = frozenset({"frozen", "migrated", "verified", "switched"})
+"""States in which a unit's users wait; a play that lets them all write together comes after one that ends here."""
+
+STATES = DONE | BACK | MIDWAY | {"absent", "prepared", "failed"}
 
 STATUSES = frozenset({"started", "completed", "failed", "undone", "skipped"})
 

@@ -17,6 +17,7 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fi
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.model import (
     DONE,
     GOING_BACK,
+    MIDWAY,
     REPORTS,
     STATES,
     Event,
@@ -36,6 +37,13 @@ def plan_of(result: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
         if fields.is_identifier(candidate.get("deployment_id")):
             return candidate
     return None
+
+
+def rollback_of(result: t.Mapping[str, t.Any]) -> str | None:
+    """The deployment that is to be rolled back, in a task's result: the fact ``lockstep_rollback_id``."""
+    facts = result.get("ansible_facts")
+    found = facts.get("lockstep_rollback_id") if isinstance(facts, dict) else None
+    return found if isinstance(found, str) and fields.is_identifier(found) else None
 
 
 def verdict_of(result: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
@@ -66,6 +74,7 @@ class Observer:
         self._troubled: dict[str, str] = {}
         self._withheld: set[str] = set()
         self._closed: set[str] = set()
+        self._held: set[str] = set()
         self._opened: dict[str, Event] = {}
         self._seen: set[tuple[str | None, str, int | None, str]] = set()
         self._freezes = journaled.Freezes()
@@ -88,6 +97,8 @@ class Observer:
         found = self._end_of_play()
         if direction == "reverse":
             found += self._withhold()
+            self._running -= self._held
+            self._held.clear()
         self.direction = direction if direction in ("forward", "reverse") else None
         if self.direction:
             self.units.update(dict.fromkeys(units))
@@ -101,7 +112,7 @@ class Observer:
             phase: The phase it belongs to, or the first of those it walks through, if that is known.
             until: The last of those phases.
         """
-        if self.direction is None or host not in self.units or self._nothing_to_undo(host):
+        if self._way(host) is None or host not in self.units or self._nothing_to_undo(host):
             return []
         found: list[Event] = []
         if host not in self._running and host not in self._closed:
@@ -146,14 +157,27 @@ class Observer:
         if failed or unreachable:
             found += self._failure(host, result, unreachable, quotable, task_name)
         facts = result.get("ansible_facts")
-        if isinstance(facts, dict) and REPORTS.get(self.direction or "") in facts:
-            found += self._finish(host)
-            self._closed.add(host)
+        name = REPORTS.get(self._way(host) or "")
+        if isinstance(facts, dict) and name in facts:
+            found += self._end_of_unit(host, facts[name])
         return found
 
     def end(self) -> list[Event]:
         """The run is over."""
         return self._end_of_play() + self._withhold()
+
+    def _way(self, unit: str) -> str | None:
+        """Where a unit is going; one that was held goes on in whatever play comes."""
+        return self.direction or ("forward" if unit in self._held else None)
+
+    def _end_of_unit(self, unit: str, report: object) -> list[Event]:
+        """The role of a unit is through, with all of the unit or with its part of this play."""
+        state = report.get("state") if isinstance(report, dict) else None
+        if one_of(state, MIDWAY) and unit not in self._troubled and self._way(unit) == "forward":
+            self._held.add(unit)
+            return []
+        self._closed.add(unit)
+        return self._finish(unit)
 
     def _nothing_to_undo(self, unit: str) -> bool:
         """Whether this play only looks at a unit: on the way back, if none failed or it never went forward."""
@@ -266,6 +290,7 @@ class Observer:
         if unit not in self._running:
             return []
         self._running.discard(unit)
+        self._held.discard(unit)
         closed = self._close_phase(unit, "completed")
         phase, at = self.phase.pop(unit, None), self._last_at.get(unit, self._clock())
         if unit in self._troubled:
@@ -274,9 +299,8 @@ class Observer:
 
     def _end_of_play(self) -> list[Event]:
         found: list[Event] = []
-        if self.direction is not None:
-            for unit in list(self.units):
-                found += self._finish(unit)
+        for unit in [unit for unit in self.units if unit in self._running and unit not in self._held]:
+            found += self._finish(unit)
         self._closed.clear()
         return found
 

@@ -96,6 +96,11 @@ def phases_of(task: Task) -> tuple[str | None, str | None]:
     return phase, phase
 
 
+def title_of(result: CallbackTaskResult) -> str:
+    """The name of a task as it was run; without its role, which newer versions put before it."""
+    return str(result.task_name).split(" : ", 1)[-1].strip()
+
+
 def is_quotable(result: CallbackTaskResult) -> bool:
     """Whether a failure's message was written by us: by a module of the collection, or in a playbook."""
     action = str(result.task.action)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+import time
 import typing as t
 
 from rich.console import Console
@@ -21,6 +22,8 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.progress import Pr
 
 _BAR = 30
 _MOST_LINES = 12
+_AT_LEAST_SECONDS = 0.2
+"""Between two drawings, since making the text costs milliseconds of the controller."""
 
 
 class View(t.Protocol):
@@ -46,6 +49,7 @@ class Region:
         self._terminal: t.TextIO = sys.stdout
         self._replaced: list[tuple[str, t.TextIO]] = []
         self._drawn = ""
+        self._drawn_at = 0.0
 
     def start(self) -> None:
         """Take over the terminal; standard error only if it is one too."""
@@ -73,19 +77,22 @@ class Region:
             self._terminal.flush()
 
     def refresh(self) -> None:
-        """Draw it anew."""
+        """Draw it anew, unless that was done a moment ago."""
         with self._lock:
-            if self._replaced:
+            if self._replaced and time.monotonic() - self._drawn_at >= _AT_LEAST_SECONDS:
                 self._draw()
 
     def write_above(self, stream: t.TextIO, text: str) -> None:
         """Write whole lines above the region."""
         with self._lock:
+            drawn = self._drawn
             self._terminal.write(self._erase())
             self._terminal.flush()
             stream.write(text)
             stream.flush()
-            self._draw()
+            self._terminal.write(drawn)
+            self._terminal.flush()
+            self._drawn = drawn
 
     def lock(self) -> t.ContextManager[t.Any]:
         """For those who write through the region."""
@@ -97,6 +104,7 @@ class Region:
         self._terminal.write(self._erase() + text)
         self._terminal.flush()
         self._drawn = text
+        self._drawn_at = time.monotonic()
 
     def _erase(self) -> str:
         lines = self._drawn.count("\n")

@@ -80,10 +80,47 @@ def environment(folder: pathlib.Path) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def project(tmp_path: pathlib.Path) -> Project:
+def make_project(scratch: pathlib.Path) -> Project:
     """A copy of the playbooks, with the callback plugin beside them."""
-    folder = tmp_path / "project"
+    folder = scratch / "project"
     shutil.copytree(HERE / "project", folder)
     (folder / "callback_plugins").symlink_to(CLONE / "playbooks" / "callback_plugins")
-    return Project(folder, environment(tmp_path))
+    return Project(folder, environment(scratch))
+
+
+@pytest.fixture
+def project(tmp_path: pathlib.Path) -> Project:
+    """Playbooks of the test's own."""
+    return make_project(tmp_path)
+
+
+@dataclasses.dataclass
+class Ran:
+    """A run that several tests look at."""
+
+    project: Project
+    done: subprocess.CompletedProcess[str]
+
+
+def _shown(factory: pytest.TempPathFactory, **variables: t.Any) -> Ran:
+    project = make_project(factory.mktemp("ran"))
+    project.environ["ANSIBLE_STDOUT_CALLBACK"] = "lockstep.deploy.progress"
+    return Ran(project, project.run("deploy.yml", **variables))
+
+
+@pytest.fixture(scope="session")
+def completed(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A deployment that ended well."""
+    return _shown(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def failed(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A deployment with one unit failed and one kept."""
+    return _shown(tmp_path_factory, fails=["site2.local"], kept=["site1.local"])
+
+
+@pytest.fixture(scope="session")
+def unreachable(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A deployment with a server that didn't answer."""
+    return _shown(tmp_path_factory, lost=["site1.local"])

@@ -13,15 +13,15 @@ import time
 
 import pytest
 
-from .conftest import CLONE, HERE, ID, Project, environment
+from .conftest import CLONE, HERE, ID, Project, Ran, environment
 
 
 def states(project: Project) -> dict[str, str]:
     return {name: unit["state"] for name, unit in project.deployment()["units"].items()}
 
 
-def test_a_deployment_is_recorded_with_units_phases_and_versions(project: Project) -> None:
-    done = project.run("deploy.yml")
+def test_a_deployment_is_recorded_with_units_phases_and_versions(completed: Ran) -> None:
+    project, done = completed.project, completed.done
     assert done.returncode == 0, done.stdout + done.stderr
     found = project.deployment()
     assert (found["status"], found["project"], found["environment"], found["window"]) == (
@@ -42,9 +42,9 @@ def test_a_deployment_is_recorded_with_units_phases_and_versions(project: Projec
     assert set(project.ledger().durations("shop", "staging")) == set(found["units"])
 
 
-def test_a_failure_is_recorded_with_its_cause_and_who_was_withheld(project: Project) -> None:
-    done = project.run("deploy.yml", fails=["site2.local"], kept=["site1.local"])
-    assert done.returncode == 2
+def test_a_failure_is_recorded_with_its_cause_and_who_was_withheld(failed: Ran) -> None:
+    project = failed.project
+    assert failed.done.returncode == 2
     found = project.deployment()
     assert found["status"] == "partially_rolled_back"
     assert found["rollback_ended_at"] >= found["rollback_started_at"]
@@ -72,9 +72,8 @@ def test_what_a_server_undoes_by_itself_is_no_rollback(project: Project) -> None
     assert (found["rollback_started_at"], found["units"]["site2.local"]["state"]) == (None, "restored")
 
 
-def test_an_unreachable_server_is_recorded(project: Project) -> None:
-    project.run("deploy.yml", lost=["site1.local"], kept=["site1.local"])
-    unit = project.deployment()["units"]["site1.local"]
+def test_an_unreachable_server_is_recorded(unreachable: Ran) -> None:
+    unit = unreachable.project.deployment()["units"]["site1.local"]
     assert unit["error"] == "site1.local can't be reached"
 
 
@@ -160,9 +159,8 @@ def test_playbooks_that_only_look_write_nothing(project: Project, arguments: lis
     assert not project.data.exists()
 
 
-def test_secrets_in_results_don_t_get_in(project: Project) -> None:
-    project.run("deploy.yml", fails=["site2.local"])
-    written = b"".join(path.read_bytes() for path in project.data.rglob("*") if path.is_file())
+def test_secrets_in_results_don_t_get_in(failed: Ran) -> None:
+    written = b"".join(path.read_bytes() for path in failed.project.data.rglob("*") if path.is_file())
     assert b"patch erpnext.v15.add_tax failed" in written
     assert b"hunter2" not in written
     assert b"KeyError" not in written

@@ -160,6 +160,34 @@ def test_the_way_back_after_success_only_looks(observer: Observer) -> None:
     assert [event.state for event in found] == [None]
 
 
+def test_a_unit_that_waits_for_the_others_goes_on_in_a_later_play(observer: Observer) -> None:
+    observer.play("forward")
+    observer.task(ONE, "freeze", "switch")
+    assert observer.result(ONE, {"ansible_facts": {"lockstep_forward": {"state": "switched"}}}) == []
+    assert observer.play(None) == []
+    assert said(observer.task(ONE, "thaw")) == [
+        ("phase", ONE, "freeze", "completed"),
+        ("phase", ONE, "thaw", "started"),
+    ]
+    found = observer.result(ONE, {"ansible_facts": {"lockstep_forward": {"state": "retired"}}})
+    assert said(found) == [("phase", ONE, "thaw", "completed"), ("finished", ONE, None, "completed")]
+
+
+def test_a_unit_that_waited_in_vain_goes_back(observer: Observer) -> None:
+    observer.play("forward")
+    observer.task(ONE, None)
+    observer.result(ONE, {"ansible_facts": {"lockstep_forward": {"state": "switched"}}})
+    observer.task(TWO, None)
+    observer.result(TWO, {"msg": "no"}, failed=True)
+    observer.play("reverse")
+    assert said(observer.task(ONE, "rollback"))[0] == ("started", ONE, None, None)
+
+
+def test_the_deployment_to_roll_back_is_found() -> None:
+    assert observe.rollback_of({"ansible_facts": {"lockstep_rollback_id": ID}}) == ID
+    assert observe.rollback_of({"ansible_facts": {"lockstep_rollback_id": "../x"}}) is None
+
+
 def test_an_older_deployment_s_journal_is_left_alone(observer: Observer) -> None:
     observer.play("forward")
     old: dict[str, t.Any] = {
