@@ -178,6 +178,8 @@ class Ledger:
         with self._write() as connection:
             self._known(connection, deployment_id)
             row = connection.execute(sa.select(table).where(table.c.id == deployment_id)).one()
+            if status == "rolled_back" and self._any_live(connection, deployment_id):
+                status = "partially_rolled_back"  # only some of its units were asked to go back
             values: dict[str, t.Any] = {"status": status, "last_event_at": now}
             values |= {name: fields.scrub(text) for name, text in told.items() if text}
             if row.rollback_started_at and not row.rollback_ended_at:
@@ -274,6 +276,11 @@ class Ledger:
             values["detail"] = dict(event.detail)
         fresh = self._insert_into(connection, schema.phases).values({"detail": {}, **key, **values})
         connection.execute(fresh.on_conflict_do_update(index_elements=list(key), set_=values))
+
+    def _any_live(self, connection: sa.Connection, deployment_id: str) -> bool:
+        unit = schema.units
+        live = (unit.c.deployment_id == deployment_id) & unit.c.state.in_(sorted(model.DONE))
+        return connection.execute(sa.select(sa.literal(1)).where(live)).first() is not None
 
     def _known(self, connection: sa.Connection, deployment_id: str) -> None:
         if deployment_id not in self._seen:

@@ -125,6 +125,17 @@ def test_a_deployment_goes_through_its_statuses(ledger: Ledger) -> None:
     assert found["rollback_ended_at"] >= found["rollback_started_at"] >= found["ended_at"]
 
 
+def test_a_deployment_of_which_only_some_units_went_back_is_partly_back(ledger: Ledger) -> None:
+    ledger.plan(PLAN)
+    run_unit(ledger, ID, 5)
+    run_unit(ledger, ID, 5, unit="bench@server")
+    for unit, status in (("site1.local", "partially_rolled_back"), ("bench@server", "rolled_back")):
+        ledger.begin(ID, "reverse")
+        ledger.record(ID, [event("state", 60, unit, state="restored", direction="reverse")])
+        ledger.finish(ID, "rolled_back")
+        assert known(ledger)["status"] == status
+
+
 def test_only_known_statuses_are_accepted(ledger: Ledger) -> None:
     with pytest.raises(LockstepError):
         ledger.finish(ID, "fine")
