@@ -316,7 +316,8 @@ def test_progress_after_a_rollback_tells_what_is_back(ledger: Ledger) -> None:
     found = ledger.progress(ID)
     assert found is not None
     assert found["current_stage"] == "rollback"
-    ledger.record(ID, [event("state", 80, state="restored", direction="reverse")])
+    for unit in ("site1.local", "bench@server"):
+        ledger.record(ID, [event("state", 80, unit, state="restored", direction="reverse")])
     ledger.finish(ID, "rolled_back")
     found = ledger.progress(ID)
     assert found is not None
