@@ -91,7 +91,7 @@ class UnitRecords:
             live = self._manifest.unit(self._unit) or {}
             return {"deployment_id": live.get("deployment_id"), "since": live.get("since")}
         journal = self._journal
-        ours = release is not None and journal.status == "live" and journal.data.get("release") == release.id
+        ours = release is not None and journal.status in ("live", "kept") and journal.data.get("release") == release.id
         return {
             "deployment_id": journal.deployment_id if ours else None,
             "since": journal.content.get("closed") if ours else None,
