@@ -299,6 +299,8 @@ class CallbackModule(CallbackBase):
 
     def _left(self) -> str:
         """What is said of the time left; looked up once a second at most, since it looks at all units."""
+        if not self._progress.count("pending", "running"):
+            return ""
         now = time.monotonic()
         if now - self._left_at >= _REDRAW_SECONDS:
             self._left_at, self._left_text = now, told.time_left(self._progress.seconds_left(now))

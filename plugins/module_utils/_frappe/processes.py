@@ -47,7 +47,7 @@ class Processes:
         return self.answers(release) and self._managed(release)
 
     def start(self, release: Release) -> bool:
-        """Start a release and wait until it answers; an adopted bench by its own groups.
+        """Start a release and wait until it runs; an adopted bench by its own groups.
 
         Returns:
             Whether it had to be started.
@@ -61,7 +61,8 @@ class Processes:
             self._context.supervision.start_foreign(self._foreign_groups(release))
         else:
             self._context.supervision.start(self._context.group(release))
-        wait_until(lambda: self.answers(release), _START_TIMEOUT, f"release {release.id} in {release.path} answering")
+        # Its process manager has the last word: what answers could be processes it knows nothing of.
+        wait_until(lambda: self.running(release), _START_TIMEOUT, f"release {release.id} in {release.path} running")
         return True
 
     def stop_if_unused(self, release: Release) -> bool:

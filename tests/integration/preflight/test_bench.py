@@ -215,13 +215,16 @@ def test_local_changes_are_a_warning(adopted: Look) -> None:
     ]
 
 
-def test_no_place_for_another_release_is_told(adopted: Look) -> None:
-    context = adopted.stage.context(keep_releases=9)
+def test_no_place_for_another_release_is_told(adopted: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = adopted.stage.context()
     others = [adopted.stage.apps({"frappe": tag}) for tag in ("v15.9.1", "v16.0.0-additive")]
     for number, apps in enumerate(others):
         context.record.reserve(f"0000000{number}", f"/nowhere/{number}", apps)
+    wanted = adopted.stage.apps({"frappe": "v16.0.0-bad"})
     try:
-        failed = adopted.at_bench(context, apps=adopted.stage.apps({"frappe": "v16.0.0-bad"})).failed
+        assert adopted.at_bench(context, apps=wanted).valid, "the oldest release that no site needs makes room"
+        monkeypatch.setattr(preflight.Processes, "active_sites", lambda _self, _release: [ONE])
+        failed = adopted.at_bench(context, apps=wanted).failed
     finally:
         for number, _apps in enumerate(others):
             context.record.forget(f"0000000{number}")

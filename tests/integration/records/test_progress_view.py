@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 
-import ansible_runner
+import ansible_runner  # type: ignore[import-untyped]
 import pytest
 
 from .conftest import CLONE, Project, Ran
@@ -129,7 +129,7 @@ def test_in_a_terminal_it_stays_at_the_bottom_and_goes_at_the_end(shown: Project
     gate = tmp_path / "gate"
     terminal = Terminal(shown.command("deploy.yml", gate=str(gate)), shown.folder, shown.environ)
     below = re.compile(r" +bench@server  freeze to thaw +[1-9][\d min]* s$")
-    seen = terminal.wait_for(lambda text: below.search(text))
+    seen = terminal.wait_for(below.search)
     first, second, third = seen.splitlines()[-3:]
     assert re.match(r" +3\d% .* stage 1 of 2 \(frappe\)$", first)
     assert re.match(r" +1 running, 3 waiting, [\d min]+ s so far, about .* left$", second)
