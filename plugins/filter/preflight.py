@@ -30,6 +30,10 @@ options:
     description: Whether to go on in spite of failures.
     type: bool
     default: false
+  missing:
+    description: Why what units depend on is not live, by unit, as P(lockstep.deploy.live_dependencies#filter) tells it.
+    type: dict
+    default: {}
 """
 
 EXAMPLES = r"""
@@ -74,11 +78,13 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.preflight import judge
 
 
-def preflight(records: t.Any, units: t.Any, force: bool = False) -> dict[str, t.Any]:
+def preflight(
+    records: t.Any, units: t.Any, force: bool = False, missing: t.Mapping[str, t.Sequence[str]] | None = None
+) -> dict[str, t.Any]:
     """See the documentation above."""
     if not isinstance(records, dict) or not isinstance(units, (list, tuple)):
         raise AnsibleFilterError("lockstep.deploy.preflight works on findings by unit, and a list of units")
-    return judge(units, records, force)
+    return judge(units, records, force, missing)
 
 
 class FilterModule:

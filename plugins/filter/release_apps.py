@@ -15,14 +15,10 @@ author:
 description:
   - Returns the apps of the bench that a unit is, or is on, in the plan's dependency order, each with C(name), C(commit)
     and C(version).
-positional: _input, hostvars, unit
+positional: _input, unit
 options:
   _input:
     description: The plan.
-    type: dict
-    required: true
-  hostvars:
-    description: The variable of that name.
     type: dict
     required: true
   unit:
@@ -34,7 +30,7 @@ options:
 EXAMPLES = r"""
 - name: Show the apps of the release a site goes to
   ansible.builtin.debug:
-    msg: "{{ lockstep_plan | lockstep.deploy.release_apps(hostvars, lockstep_unit) }}"
+    msg: "{{ lockstep_plan | lockstep.deploy.release_apps(lockstep_unit) }}"
 """
 
 RETURN = r"""
@@ -46,25 +42,7 @@ _value:
 
 import typing as t
 
-_BENCH = "frappe_bench"
-
-
-def release_apps(plan: t.Mapping[str, t.Any], hostvars: t.Mapping[str, t.Any], unit: str) -> list[dict[str, t.Any]]:
-    """See the documentation above."""
-    bench = _bench_of(hostvars, unit)
-    planned = next((found["apps"] for found in plan["units"] if found["name"] == bench), None)
-    # With --limit the bench itself may not be part of the plan; it has the apps the inventory says then.
-    names = planned or hostvars[bench]["lockstep_apps"]
-    return [
-        {"name": app["name"], "commit": app["commit"], "version": app.get("declared_version") or app.get("ref")}
-        for app in plan["apps"]
-        if app["name"] in names
-    ]
-
-
-def _bench_of(hostvars: t.Mapping[str, t.Any], unit: str) -> str:
-    candidates = [unit, *hostvars[unit]["lockstep_depends_on"]]
-    return next(str(name) for name in candidates if hostvars[name]["lockstep_driver"] == _BENCH)
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.dependencies import release_apps
 
 
 class FilterModule:

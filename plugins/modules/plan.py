@@ -77,7 +77,8 @@ RETURN = r"""
 plan:
   description:
     - The plan, with C(deployment_id), C(timestamp), C(project), C(environment), C(strategy), C(options), C(apps),
-      C(resolution), C(stages), C(units), C(critical_path), C(estimated_duration), C(rollback_plan) and C(warnings).
+      C(resolution), C(stages), C(units), C(outside), C(critical_path), C(estimated_duration), C(rollback_plan) and
+      C(warnings).
     - No value of a configuration is in it, and no credentials.
   returned: success
   type: dict

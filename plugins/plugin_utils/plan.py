@@ -71,7 +71,8 @@ def make_plan(deployment: Deployment, sources: Sources, around: Surroundings | N
         LockstepError: The cache of sources can't be written.
     """
     around = around or Surroundings()
-    units, problems = select(make_units(deployment), deployment)
+    known = make_units(deployment)
+    units, problems = select(known, deployment)
     problems = [*problems, *_unknown_servers(deployment, units, around.servers)]
     if around.limit is not None:
         units = [unit for unit in units if unit.name in around.limit]
@@ -82,12 +83,14 @@ def make_plan(deployment: Deployment, sources: Sources, around: Surroundings | N
         raise PlanError(problems, deployment.shown_file, resolution.as_plan())
     warnings = [*deployment.warnings, *collected.warnings, *resolution.warnings]
     planned = [_with_declared(unit, resolution.graph) for unit in units]
-    return _assemble(deployment, planned, collected.apps, resolution, resolution.graph, around, warnings)
+    outside = [_with_declared(unit, resolution.graph) for unit in _outside(units, known)]
+    return _assemble(deployment, planned, outside, collected.apps, resolution, resolution.graph, around, warnings)
 
 
 def _assemble(
     deployment: Deployment,
     units: list[Unit],
+    outside: list[Unit],
     pinned: t.Mapping[str, Pinned],
     resolution: Resolution,
     graph: Graph,
@@ -115,11 +118,18 @@ def _assemble(
         "resolution": resolution.as_plan(),
         "stages": parts.stages(levels, units, pinned),
         "units": parts.units(ordered, levels, seconds),
+        "outside": parts.outside(outside),
         "critical_path": {"units": critical.names, "seconds": round(critical.seconds, 3)},
         "estimated_duration": found.seconds,
         "rollback_plan": parts.rollback(ordered, options),
-        "warnings": [*warnings, *parts.warnings(deployment, units, seconds, at_once)],
+        "warnings": [*warnings, *parts.warnings(deployment, units, outside, seconds, at_once)],
     }
+
+
+def _outside(selected: t.Sequence[Unit], known: t.Sequence[Unit]) -> list[Unit]:
+    """The units that selected ones depend on and that are not among them."""
+    needed = {name for unit in selected for name in unit.depends_on} - {unit.name for unit in selected}
+    return [unit for unit in known if unit.name in needed]
 
 
 def _with_declared(unit: Unit, graph: Graph) -> Unit:

@@ -95,6 +95,20 @@ def units(ordered: t.Sequence[Unit], levels: list[list[str]], seconds: t.Mapping
     ]
 
 
+def outside(found: t.Sequence[Unit]) -> list[dict[str, t.Any]]:
+    """The units that have to be live already, with the apps they have to be live with."""
+    return [
+        {
+            "name": unit.name,
+            "driver": unit.driver,
+            "server": unit.server,
+            "site": unit.site["name"] if unit.site else None,
+            "apps": list(unit.apps),
+        }
+        for unit in found
+    ]
+
+
 def rollback(ordered: t.Sequence[Unit], options: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     """What a rollback would do, the last unit first."""
     saved = has_backup(options)
@@ -109,7 +123,11 @@ def has_backup(options: t.Mapping[str, t.Any]) -> bool:
 
 
 def warnings(
-    deployment: Deployment, selected: t.Sequence[Unit], seconds: t.Mapping[str, float], at_once: int
+    deployment: Deployment,
+    selected: t.Sequence[Unit],
+    outside: t.Sequence[Unit],
+    seconds: t.Mapping[str, float],
+    at_once: int,
 ) -> list[str]:
     """What a user should know before the plan is carried out."""
     options = deployment.options
@@ -128,10 +146,9 @@ def warnings(
     if options["thaw"] == "together" and sites:
         frozen = simulate(sites, seconds, at_once, options["per_server"]).seconds
         found.append(f"thaw: together keeps every site frozen until the last one is verified, about {frozen:.0f} s")
-    names = {unit.name for unit in selected}
-    outside = dict.fromkeys(name for unit in selected for name in unit.depends_on if name not in names)
     if outside:
-        found.append(f"not selected, though selected units depend on them: {_some(list(outside))}")
+        names = _some([unit.name for unit in outside])
+        found.append(f"not selected, though selected units depend on them: {names}; they have to be live already")
     return found
 
 

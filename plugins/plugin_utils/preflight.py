@@ -12,7 +12,12 @@ _KINDS = ("passed", "failed", "warnings")
 _NAMED = 3
 
 
-def judge(units: t.Sequence[str], records: t.Mapping[str, t.Any], force: bool = False) -> dict[str, t.Any]:
+def judge(
+    units: t.Sequence[str],
+    records: t.Mapping[str, t.Any],
+    force: bool = False,
+    missing: t.Mapping[str, t.Sequence[str]] | None = None,
+) -> dict[str, t.Any]:
     """Say whether a deployment may begin.
 
     Args:
@@ -20,12 +25,14 @@ def judge(units: t.Sequence[str], records: t.Mapping[str, t.Any], force: bool = 
         records: What was found on each: ``findings`` with ``passed``, ``failed``, ``warnings``. A unit without a record
             was not looked at, and that is a failure: no data is never a pass.
         force: Whether to go on in spite of failures.
+        missing: Further failures by unit: what it depends on and is not live.
 
     Returns:
         ``valid``, ``forced`` (the failures that are overridden), ``results`` and ``units`` (the same by unit), for
         people ``lines``, and ``msg``: all failures in one text.
     """
-    by_unit = {unit: _record(unit, records.get(unit)) for unit in units}
+    missing = missing or {}
+    by_unit = {unit: _record(records.get(unit), missing.get(unit, ())) for unit in units}
     results = {kind: _united(by_unit, kind) for kind in _KINDS}
     failed = results["failed"]
     return {
@@ -38,11 +45,12 @@ def judge(units: t.Sequence[str], records: t.Mapping[str, t.Any], force: bool = 
     }
 
 
-def _record(unit: str, record: t.Any) -> dict[str, t.Any]:
+def _record(record: t.Any, missing: t.Sequence[str]) -> dict[str, t.Any]:
     if isinstance(record, dict) and isinstance(record.get("findings"), dict):
         results = {kind: [str(text) for text in record["findings"].get(kind) or []] for kind in _KINDS}
     else:
         results = {"passed": [], "failed": ["nothing was found out about it: it was not looked at"], "warnings": []}
+    results["failed"] += missing
     return {"valid": not results["failed"], "results": results}
 
 

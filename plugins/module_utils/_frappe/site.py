@@ -82,6 +82,10 @@ class Site:
     def is_frozen(self) -> bool:
         return bool(self.config().get("maintenance_mode"))
 
+    def refuses_readers(self) -> bool:
+        """Whether maintenance is on for readers too, as an administrator leaves a site; a freeze lets them read."""
+        return self.is_frozen() and not self.config().get("allow_reads_during_maintenance")
+
     def database(self, bench: Bench, server: t.Mapping[str, t.Any]) -> Database:
         """The site's own database as its own user.
 

@@ -133,12 +133,14 @@ class UnitRecords:
     def _releases(self) -> list[dict[str, t.Any]]:
         if not self._context.record.exists():
             return []
+        processes = Processes(self._context)
         return [
             {
                 "id": release.id,
                 "path": release.path,
                 "adopted": release.adopted,
                 "ready": release.ready and os.path.isdir(release.path),
+                "answers": processes.answers(release),
                 "versions": release.versions(),
             }
             for release in self._context.record.releases()

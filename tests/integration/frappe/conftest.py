@@ -8,6 +8,8 @@ import typing as t
 
 import pytest
 
+pytest.register_assert_rewrite("tests.integration.frappe.ground")
+
 from tests.integration.frappe.ground import As, Ground
 from tests.integration.stage import Stage, stage
 
@@ -35,6 +37,8 @@ def ground(ground_stage: Stage) -> Ground:
 
 
 @pytest.fixture
-def found(ground: Ground) -> As:
-    """The second driven site as it is now."""
-    return As(ground, DRIVEN[1])
+def found(ground: Ground) -> t.Iterator[As]:
+    """The second driven site as it is now, and is again for the tests that follow, whatever became of this one."""
+    site = As(ground, DRIVEN[1])
+    yield site
+    site.take_back()

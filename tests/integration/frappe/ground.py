@@ -85,15 +85,15 @@ class Ground:
         assert self.context.record.release(release_id(apps)) is None
 
     def unit(
-        self, site: str, apps: t.Sequence[App] | None = None, deployment_id: str | None = None, **options: t.Any
+        self, site: str, release: t.Sequence[App] | None = None, deployment_id: str | None = None, **options: t.Any
     ) -> SiteUnit:
         """A site in a new deployment."""
         identity = Identity(site, deployment_id or new_id(), "shop", "staging", "v1", "ada", None)
-        return SiteUnit(self.context, site, identity, apps or self.stage.apps(), OPTIONS._replace(**options))
+        return SiteUnit(self.context, site, identity, release or self.stage.apps(), OPTIONS._replace(**options))
 
-    def deploy(self, site: str, apps: t.Sequence[App] | None = None, **options: t.Any) -> SiteUnit:
+    def deploy(self, site: str, release: t.Sequence[App] | None = None, **options: t.Any) -> SiteUnit:
         """Take a site through all phases."""
-        unit = self.unit(site, apps, **options)
+        unit = self.unit(site, release, **options)
         unit.advance(PHASES, unit.to_do(), undo_on_failure=True)
         return unit
 
@@ -146,7 +146,8 @@ class Ground:
         assert self.site(site).config() == config
         assert self.active_in(site) == [adopted.id]
         assert not self.context.traffic(site).closed
-        assert self.content(site) == content
+        now = self.content(site)
+        assert {name for name in now.keys() | content.keys() if now.get(name) != content.get(name)} == set()
         assert not self.context.locks().describe(site), "the lock is free"
         assert claims.at_work(self.context.state_dir, site) is None
         assert not processes_with("migrate", site)
@@ -184,6 +185,11 @@ class As:
 
     def require(self) -> None:
         self._ground.require_as_before(self._site, self.content, self.config)
+
+    def take_back(self) -> None:
+        """Take it back if it was left deployed, or in the middle of it."""
+        if self._ground.journal(self._site).status not in ("absent", "restored"):
+            self._ground.roll_back(self._site, rollback_data=True)
 
 
 def _die(work: t.Callable[[], t.Any], where: t.Any, name: str, *, after: bool) -> None:

@@ -79,6 +79,9 @@ class Confirm(Phase):
         self._deployment = deployment
 
     def run(self, step: Step) -> dict[str, t.Any]:
+        if self._deployment.site.refuses_readers():
+            # Found so and left so: its 503 says nothing of the release, which was verified before.
+            return {"skipped": True, "reason": "the site was in maintenance before and still is"}
         health = SiteHealth(self._deployment)
         health.watch(self._deployment.after, self._deployment.options.wait_time)
         return {"validation": health.validate(self._deployment.after)}

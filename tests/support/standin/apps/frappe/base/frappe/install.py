@@ -20,3 +20,10 @@ def after_install() -> None:
     update_password("Administrator", frappe.local.flags.admin_password or secrets.token_hex(16))
     frappe.local.db.set_single_value("System Settings", "time_zone", "Asia/Kolkata")
     frappe.local.db.set_single_value("System Settings", "setup_complete", 0)
+    sync_languages()
+
+
+def sync_languages() -> None:
+    """Add the languages that are missing; every migration does so, too."""
+    for code, name in (("en", "English"), ("de", "Deutsch"), ("hi", "हिन्दी")):
+        frappe.get_doc({"doctype": "Language", "name": code, "language_name": name}).insert(ignore_if_duplicate=True)

@@ -12,6 +12,7 @@ import subprocess
 import typing as t
 
 import frappe
+from frappe.install import sync_languages
 from frappe.model.sync import sync_all
 from frappe.modules import patch_handler
 from frappe.utils import filelock
@@ -82,7 +83,7 @@ class SiteMigration:
 
     def _rest(self) -> None:
         sync_jobs()
-        _sync_languages()
+        sync_languages()
         _sync_menu()
         update_versions()
         frappe.local.db.commit()
@@ -117,11 +118,6 @@ def _scheduled() -> t.Iterator[tuple[str, str | None, str]]:
                 yield from (("Cron", cron, method) for method in inner)
         else:
             yield from ((frequency.replace("_", " ").title(), None, method) for method in methods)
-
-
-def _sync_languages() -> None:
-    for code, name in (("en", "English"), ("de", "Deutsch"), ("hi", "हिन्दी")):
-        frappe.get_doc({"doctype": "Language", "name": code, "language_name": name}).insert(ignore_if_duplicate=True)
 
 
 def _sync_menu() -> None:

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Releases of other kinds, apps that are new, and what is said where nothing can be undone."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
+from tests.integration.frappe.conftest import DRIVEN, LOST
+from tests.integration.frappe.ground import BREAKS_PATCH, OPTIONS, As, Ground
+from tests.integration.stage import NEW
+
+pytestmark = pytest.mark.integration
+
+TWO = DRIVEN[1]
+OLD = {"frappe": "v15.9.0", "erpnext": "v15.9.0"}
+HEALTH = "/api/method/custom_app.api.health"
+
+
+def test_a_site_in_maintenance_stays_in_maintenance(ground: Ground, found: As) -> None:
+    flags = {"maintenance_mode": 1, "allow_reads_during_maintenance": 0}
+    site = ground.site(TWO)
+    site.change_config(flags)
+    try:
+        ground.deploy(TWO)
+        assert site.flags() == flags
+        assert ground.roll_back(TWO).status == "restored"
+        assert site.flags() == flags
+    finally:
+        site.change_config({}, remove=flags)
+    found.require()
+
+
+def test_a_release_that_needs_no_migration_and_is_not_healthy(ground: Ground, found: As) -> None:
+    with ground.release(ground.stage.apps({**OLD, "custom_app": "v1.0.0-unhealthy"})) as apps:
+        with pytest.raises(LockstepError, match=r"does not serve the site well.*health") as caught:
+            ground.deploy(TWO, apps, endpoints=({"path": HEALTH},))
+        assert caught.value.phase == "verify"
+        assert "users can write" in str(caught.value.left)
+        journal = ground.journal(TWO)
+        assert journal.status == "restored"
+        migrate = next(step for step in journal.steps() if step.phase == "migrate")
+        assert migrate.result["migration"] == "skipped"
+        # What the new release said of itself stays to be read.
+        ground.stage.bench.sql(TWO, "DELETE FROM `tabError Log`")
+        found.require()
+        # Who asks for no more than that it answers gets it, with the data as it is.
+        ground.deploy(TWO, apps)
+        assert ground.content(TWO) == found.content
+        ground.write(TWO, 3)
+        assert ground.roll_back(TWO).status == "restored"
+        assert ground.get(TWO, "read") == [3]
+        ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write`")
+        found.require()
+
+
+def test_additions_only_are_taken_back_with_what_users_wrote_since(ground: Ground, found: As) -> None:
+    with ground.release(ground.stage.apps({**OLD, "custom_app": "v1.0.0-additive"})) as apps:
+        ground.deploy(TWO, apps)
+        assert ground.get(TWO, "version") == "1.0.1"
+        ground.write(TWO, 4, "annotate")
+        journal = ground.roll_back(TWO)
+        assert journal.status == "restored"
+        assert journal.data["keep_data"]
+        assert ground.get(TWO, "version") == "0.9.0"
+        assert ground.get(TWO, "annotations") == [4]
+        ground.write(TWO, 5, "annotate")
+
+
+def test_writes_into_touched_tables_keep_the_release_until_somebody_gives_them_up(ground: Ground, found: As) -> None:
+    ground.deploy(TWO)
+    ground.write(TWO, 6, "annotate")
+    journal = ground.roll_back(TWO)
+    assert journal.status == "kept"
+    assert journal.data["loss"]["tables"] == ["tabCustom Note"]
+    assert journal.data["loss"]["rows"] == 1
+    assert journal.data["loss"]["minutes"] is not None
+    assert ground.get(TWO, "version") == "1.0.0"
+    ground.write(TWO, 7, "annotate")
+    assert ground.roll_back(TWO, rollback_data=True).status == "restored"
+    assert not {6, 7} & set(ground.get(TWO, "annotations"))
+    found.require()
+
+
+def test_a_new_app_is_installed_and_gone_again_and_secrets_stay_where_they_belong(ground: Ground, found: As) -> None:
+    secret = "s3cr3t-0b5e55ed"
+    ground.site(TWO).change_config({"limit": 3})
+    config = ground.site(TWO).config()
+    options = {"apps": (*OPTIONS.apps, "extra"), "config": {"limit": 5, "api_secret": secret}}
+    with ground.release(ground.stage.apps({**NEW, "extra": "v1.0.0"})) as apps:
+        unit = ground.unit(TWO, apps, **options)
+        to_do = unit.to_do()
+        assert to_do["install"] == ["extra"]
+        assert to_do["configure"] == ["api_secret", "limit"]
+        unit.advance(PHASES, to_do, undo_on_failure=True)
+        installed = ground.context.bench(ground.context.live_release(TWO)).execute(TWO, "frappe.get_installed_apps")
+        assert installed == ["frappe", "erpnext", "custom_app", "extra"]
+        assert "tabExtra Thing" in ground.content(TWO)
+        now = ground.site(TWO).config()
+        assert (now["limit"], now["api_secret"]) == (5, secret)
+        assert unit.is_done(unit.to_do()), "a second deployment finds nothing to do"
+        assert ground.roll_back(TWO).status == "restored"
+        ground.require_as_before(TWO, found.content, config)
+        told = subprocess.run(["grep", "-rl", secret, ground.context.state_dir], capture_output=True, text=True)
+        assert (told.returncode, told.stdout) == (1, ""), "neither journal nor manifest has the secret"
+        assert secret not in json.dumps([to_do, unit.journal.events()])
+    ground.site(TWO).change_config({}, remove=["limit"])
+
+
+def test_without_a_backup_a_migration_that_fails_can_not_be_undone_and_nobody_says_otherwise(ground: Ground) -> None:
+    ground.stage.bench.sql(LOST, BREAKS_PATCH)
+    with pytest.raises(LockstepError, match=r"no backup was taken \(skip_backup\)") as caught:
+        ground.deploy(LOST, backup=False)
+    assert "users' writes stay blocked" in str(caught.value.left)
+    journal = ground.journal(LOST)
+    assert journal.status == "failed"
+    step = journal.last("backup")
+    assert step is not None
+    assert step.result == {"skipped": True, "reason": "skip_backup"}
+    assert ground.site(LOST).is_frozen()
+    assert ground.context.locks().describe(LOST)["owner"] == journal.deployment_id
