@@ -89,6 +89,7 @@ _REDRAW_SECONDS = 1.0
 _HEARTBEAT_SECONDS = 60.0
 _COLORS = {"failed": C.COLOR_ERROR, "unreachable": C.COLOR_UNREACHABLE, "withheld": C.COLOR_WARN}
 _ASKING = frozenset({"pause"})
+_INCLUDING = frozenset({"include_role", "include_tasks"})
 _ENDING = frozenset({"assert", "fail"})
 _RUNNER = "AWX_ISOLATED_DATA_DIR"
 """Set by ansible-runner, which gives its jobs a terminal that nobody looks at."""
@@ -156,7 +157,10 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_start(self, host: Host, task: Task) -> None:
         """A task begins."""
-        if str(task.action).removeprefix("ansible.builtin.") in _ASKING:
+        action = str(task.action).removeprefix("ansible.builtin.")
+        if action in _INCLUDING:
+            return  # what is included begins by itself, and a condition may leave it out
+        if action in _ASKING:
             self._stop()
         else:
             self._start()

@@ -109,7 +109,7 @@ options:
     type: str
     required: true
   git_sha:
-    description: Commit of the deployment file, for the manifest.
+    description: The commit that O(version) was made from, for the manifest.
     type: str
 seealso:
   - module: lockstep.deploy.frappe_bench

@@ -166,6 +166,9 @@ def read_text(file: str) -> str:
 def build(data: t.Any, lines: Lines, file: str | None, choices: Choices) -> Deployment:
     """Check a document as a whole and bring it into one form; see :func:`load`."""
     shown = shown_path(file) if file else _NAMELESS
+    if isinstance(data, dict) and not data.keys() - {"plugin"}:
+        message = "describes no deployment; expected -i path/to/deployment.yml, or -e deployment_config=path/to/it"
+        raise DeploymentError([Problem((), message, None, shown)], shown)
     if isinstance(data, dict) and isinstance(data.get("strategy"), str):
         data = {**data, "strategy": option_reader.canonical_strategy(data["strategy"])}
     problems = validation.find_problems(data, lines)

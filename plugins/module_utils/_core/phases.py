@@ -71,8 +71,11 @@ class Transaction:
             ran = True
         return ran
 
-    def undo(self) -> list[dict[str, t.Any]]:
+    def undo(self, cause: LockstepError | None = None) -> list[dict[str, t.Any]]:
         """Undo every phase that began, the last one first.
+
+        Args:
+            cause: What failed before, so that it is told too should the way back fail as well.
 
         Returns:
             What was done, per phase: ``phase`` and whatever the phase reports.
@@ -84,7 +87,7 @@ class Transaction:
         for step in reversed(self._journal.steps()):
             if step.record["status"] in ("undone", "skipped"):
                 continue
-            done.append({"phase": step.phase, **self._undo(step)})
+            done.append({"phase": step.phase, **self._undo(step, cause)})
         return done
 
     def _run(self, phase: Phase) -> None:
@@ -100,14 +103,15 @@ class Transaction:
             raise LockstepError(str(error), unit=self._unit, phase=phase.name) from error
         self._journal.end(step, "completed", result)
 
-    def _undo(self, step: Step) -> dict[str, t.Any]:
+    def _undo(self, step: Step, cause: LockstepError | None) -> dict[str, t.Any]:
         self._locks.check(self._held)
         try:
             result = self._phases[step.phase].undo(step)
         except (LockstepError, OSError) as error:
             self._journal.close("failed", rollback_error=str(error))
+            first = f"{cause.phase} failed: {cause.message}; then " if cause else ""
             raise LockstepError(
-                f"undoing {step.phase} failed: {error}",
+                f"{first}undoing {step.phase} failed: {error}",
                 unit=self._unit,
                 phase="rollback",
                 left="the unit stays locked as it is, users' writes stay blocked if they were",

@@ -125,7 +125,7 @@ class BenchWork:
                 transaction.advance([phase.name for phase in phases])
             except LockstepError as error:
                 if undo_on_failure:
-                    transaction.undo()
+                    transaction.undo(error)
                     self.journal.close("restored", reason=error.message)
                     locks.release(held)
                     error.left = error.left or "the release that serves was not touched"

@@ -177,7 +177,7 @@ class SiteUnit:
             error.left = "it stays as it is, writes blocked, because rollback_on_failure is off"
             error.hint = f"playbooks/rollback.yml -e deployment_id={self._identity.deployment_id}"
         else:
-            transaction.undo()
+            transaction.undo(error)
             self.journal.close("restored", reason=error.message)
             self._context.locks().release(held)
             error.left = f"it is back on release {self.journal.data['before']}, users can write"

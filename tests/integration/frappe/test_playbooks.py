@@ -115,12 +115,21 @@ def test_rolling_over_three_sites_while_users_read_and_write(ground_stage: Stage
     assert checked.stdout.count("-custom_app 0.9.0\n") == checked.stdout.count("+custom_app 1.0.0\n") >= 3
     assert sites.looks() == before, "a check changes nothing"
 
+    early = sites.deploy("--limit", ROLLED[0])
+    assert early.returncode != 0
+    assert "which was not selected and is not live" in early.stdout, early.stdout[-3000:]
+    assert sites.looks() == before, "a site alone has no release to go to"
+
     with sites.client() as client:
         done = sites.deploy()
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
     assert sites.versions() == ["1.0.0"] * 3
     require_nothing_lost(client)
     assert {sites.journal(site)["status"] for site in ROLLED} == {"live"}
+
+    alone = sites.deploy("--limit", ROLLED[0])
+    assert alone.returncode == 0, alone.stdout[-4000:]
+    assert not any(changed(alone).values()), "its release is live, which the server's records prove"
 
     again = sites.deploy()
     assert again.returncode == 0, again.stdout[-4000:]

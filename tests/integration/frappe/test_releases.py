@@ -118,6 +118,7 @@ def test_without_a_backup_a_migration_that_fails_can_not_be_undone_and_nobody_sa
     ground.stage.bench.sql(LOST, BREAKS_PATCH)
     with pytest.raises(LockstepError, match=r"no backup was taken \(skip_backup\)") as caught:
         ground.deploy(LOST, backup=False)
+    assert caught.value.message.startswith("migrate failed: bench migrate failed with return code 1: "), "what began it"
     assert "users' writes stay blocked" in str(caught.value.left)
     journal = ground.journal(LOST)
     assert journal.status == "failed"

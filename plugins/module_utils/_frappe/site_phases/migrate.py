@@ -91,7 +91,7 @@ class Migrate(Phase):
         if done.rc != 0:
             raise LockstepError(
                 f"bench {' '.join(command)} failed with return code {done.rc}: {_reason(done.stdout, done.stderr)}",
-                detail=done.tail(40),
+                detail=done.tail(20),
             )
 
     def _undo_settings(self, step: Step) -> None:
