@@ -397,7 +397,10 @@ class CallbackModule(CallbackBase):
         """Say that it is still alive, and what runs; CI systems end jobs that say nothing."""
         with self._lock:
             running = self._progress.running(time.monotonic())
-            tasks = ", ".join(f"{task.unit} ({task.phase}, {text_seconds(task.seconds)})" for task in running[:10])
+            tasks = ", ".join(
+                f"{task.unit} ({f'{task.phase}, ' if task.phase else ''}{text_seconds(task.seconds)})"
+                for task in running[:10]
+            )
             if tasks:
                 self._say(f"running: {tasks}; {told.counts(self._progress)}{self._left()}")
 

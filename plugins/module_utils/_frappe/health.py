@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import os
 import time
 import typing as t
@@ -48,16 +47,14 @@ class SiteHealth:
             LockstepError: Something is not as it must be; all findings in ``detail``.
         """
         bench = self._context.bench(release)
-        with concurrent.futures.ThreadPoolExecutor(max_workers=2) as beside:
-            checks = self._checks(release)
-            installed = beside.submit(checks.installed)
-            results = site_health.check_site(
-                self._on(release).direct(),
-                release=release.id,
-                assets=os.path.join(bench.sites_folder, "assets"),
-                endpoints=self._deployment.options.endpoints,
-            )
-            results += [*installed.result(), checks.patched()]
+        results = site_health.check_site(
+            self._on(release).direct(),
+            release=release.id,
+            assets=os.path.join(bench.sites_folder, "assets"),
+            endpoints=self._deployment.options.endpoints,
+        )
+        checks = self._checks(release)
+        results += [*checks.installed(), checks.patched()]
         self._require(results, f"release {release.id} does not serve the site well")
         return results
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -27,6 +28,7 @@ SELECT DocType.name FROM tabDocType AS DocType JOIN `tabModule Def` AS Module ON
 WHERE Module.app_name = {app} AND DocType.issingle = 0 {virtual} AND CONCAT('tab', DocType.name) NOT IN
 (SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE())
 """
+_INSTALLED = "SELECT defvalue FROM `tabDefaultValue` WHERE parent = '__global' AND defkey = 'installed_apps'"
 _IS_VIRTUAL_KNOWN = """
 SELECT 1 FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name = 'tabDocType' AND column_name = 'is_virtual'
@@ -54,7 +56,7 @@ class SiteChecks:
             ``total_checks``, ``passed``, ``failed``, ``inconclusive``, ``overall_status`` and ``checks``.
         """
         results = _asked("accessible", "http", self._outside)
-        results += _asked("apps_installed", "command", self.installed)
+        results += _asked("apps_installed", "sql", self.installed)
         results += _asked("database_integrity", "sql", self._integrity)
         results += _asked("scheduled_jobs", "command", self._scheduler)
         results += _asked("no_critical_errors", "sql", self._errors)
@@ -66,17 +68,19 @@ class SiteChecks:
         """The site has the apps it must have, and the bench has the code of all it has.
 
         Raises:
-            LockstepError: Frappe could not be asked.
+            LockstepError: The database could not be asked.
         """
         bench = self._live.bench
-        installed = bench.execute(self._live.name, "frappe.get_installed_apps")
+        # Where frappe.get_installed_apps looks. ``list-apps`` tells what was there at the last migration.
+        found = self._database.value(_INSTALLED)
+        installed = json.loads(found) if found else []
         results = [
-            Result(f"app_{app}_installed", "command", app in installed, "installed" if app in installed else "missing")
+            Result(f"app_{app}_installed", "sql", app in installed, "installed" if app in installed else "missing")
             for app in self._apps
         ]
         stray = sorted(set(installed) - set(bench.app_names()))
         message = f"installed but not on the bench: {', '.join(stray)}" if stray else "every installed app has its code"
-        return [*results, Result("apps_have_code", "command", not stray, message)]
+        return [*results, Result("apps_have_code", "sql", not stray, message)]
 
     def patched(self) -> Result:
         """Every patch of the apps ran."""

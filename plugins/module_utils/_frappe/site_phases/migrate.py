@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import fcntl
 import os
 import time
@@ -16,6 +17,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.orphan import end_orphan, identify
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import FREEZE
@@ -38,18 +40,25 @@ class Migrate(Phase):
         deployment = self._deployment
         new_apps = [app for app in deployment.options.apps if app not in deployment.journal.data["installed"]]
         needed = bool(deployment.journal.data["reasons_to_migrate"])
-        if needed or new_apps:
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
             # A request that only reads can still have put a job into the queue.
-            drain_jobs(deployment, deployment.old)
-        step.note(settings=sorted(deployment.options.config), install=new_apps, began=impact.begin(deployment))
+            drained = beside.submit(drain_jobs, deployment, deployment.old) if needed or new_apps else None
+            began = impact.begin(deployment)
+            if drained is not None:
+                drained.result()
+        step.note(settings=sorted(deployment.options.config), install=new_apps, began=began)
         deployment.site.change_config(deployment.options.config)
         if needed:
             self._bench(step, "migrate")
         for app in new_apps:
             self._bench(step, "install-app", app)
         if not needed and not new_apps:
+            clear_cache(deployment.new, deployment.site.name)
             return {"migration": "skipped", "reason": "nothing between the two releases needs one"}
-        found = impact.end(deployment, step.intent["began"], everything=bool(new_apps))
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
+            cleared = beside.submit(clear_cache, deployment.new, deployment.site.name)
+            found = impact.end(deployment, step.intent["began"], everything=bool(new_apps))
+            cleared.result()
         return {
             "migration": "done" if needed else "skipped",
             "apps_installed": new_apps,
@@ -62,6 +71,13 @@ class Migrate(Phase):
         end_orphan(step.intent.get("process"))
         _await_migration_lock(deployment)
         self._undo_settings(step)
+        done = self._undo_data(step)
+        # It answered readers all the while, so it may have cached what is no more.
+        clear_cache(deployment.old, deployment.site.name)
+        return done
+
+    def _undo_data(self, step: Step) -> dict[str, t.Any]:
+        deployment = self._deployment
         if "began" not in step.intent or deployment.journal.data.get("keep_data"):
             return {"action": "data kept"}
         if not deployment.journal.data["reasons_to_migrate"] and not step.intent["install"]:

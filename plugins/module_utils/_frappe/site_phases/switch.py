@@ -6,13 +6,11 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
@@ -46,6 +44,7 @@ class Switch(Phase):
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         step.note(before=deployment.before.id, after=deployment.after.id)
+        # The caches of the new release were cleared when the migration had ended.
         self._move(deployment.before, deployment.after)
         return {"release": deployment.after.id}
 
@@ -54,17 +53,15 @@ class Switch(Phase):
         before = deployment.context.require_release(step.intent["before"])
         after = deployment.context.require_release(step.intent["after"])
         Processes(deployment.context).start(before)
+        # Nobody reads through this release yet, and what it cached is from before.
+        clear_cache(deployment.context.bench(before), deployment.site.name)
         self._move(after, before)
         return {"action": "switched back", "release": before.id}
 
     def _move(self, source: Release, target: Release) -> None:
         deployment = self._deployment
         old, new = deployment.context.bench(source), deployment.context.bench(target)
-        # Caches hold what the other release left there; they are cleared while nobody reads through this one yet.
-        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
-            cleared = beside.submit(_clear_cache, new, deployment.site.name)
-            deployment.placement.deactivate(old)
-            cleared.result()
+        deployment.placement.deactivate(old)
         deployment.traffic.switch(deployment.context.runtime(target).folder)
         deployment.placement.activate(new)
         SiteHealth(deployment).from_outside(target)
@@ -104,10 +101,3 @@ class Retire(Phase):
     def undo(self, step: Step) -> dict[str, t.Any]:
         before = self._deployment.context.require_release(step.intent["before"])
         return {"started": Processes(self._deployment.context).start(before)}
-
-
-def _clear_cache(bench: Bench, site: str) -> None:
-    """Clear a site's cache in a bench whose Redis answers; with Redis down bench says nothing and returns 0."""
-    done = bench.run("--site", site, "clear-cache", check=False)
-    if done.rc != 0:
-        raise LockstepError(f"the cache of {site} in {bench.path} can't be cleared", detail=done.tail())
