@@ -8,6 +8,11 @@ from __future__ import annotations
 
 import pathlib
 
+import pytest
+
+# What it asserts for several tests is explained as in the tests themselves.
+pytest.register_assert_rewrite("tests.integration.frappe.ground")
+
 _CLONE = pathlib.Path(__file__).parents[1]
 
 try:

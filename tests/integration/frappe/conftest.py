@@ -8,8 +8,6 @@ import typing as t
 
 import pytest
 
-pytest.register_assert_rewrite("tests.integration.frappe.ground")
-
 from tests.integration.frappe.ground import As, Ground
 from tests.integration.stage import Stage, stage
 
