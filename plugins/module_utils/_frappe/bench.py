@@ -84,8 +84,12 @@ class Bench:
         except (IndexError, ValueError):
             raise LockstepError(f"bench execute {method} printed no JSON", detail=done.tail()) from None
 
+    @property
+    def common_config_path(self) -> str:
+        return os.path.join(self.sites_folder, "common_site_config.json")
+
     def common_config(self) -> dict[str, t.Any]:
-        return dict(atomic.read_json(os.path.join(self.sites_folder, "common_site_config.json"), {}))
+        return dict(atomic.read_json(self.common_config_path, {}))
 
     def sites(self) -> list[str]:
         """The sites this bench can serve, real folders and symlinks alike."""

@@ -83,16 +83,16 @@ def read_programs(path: str) -> tuple[list[Program], list[str]]:
     return programs, groups
 
 
-def of_release(programs: t.Sequence[Program], release: str, socket: str, hook: str) -> list[Program]:
+def of_release(programs: t.Sequence[Program], group: str, socket: str, hook: str) -> list[Program]:
     """The same programs for a release.
 
     Args:
         programs: As bench wants them in the release's own folder.
-        release: Its id; part of every name.
+        group: The name of its processes, with which every program's name begins.
         socket: Where gunicorn shall listen.
         hook: Path of the gunicorn configuration that names the release.
     """
-    return [_renamed(program, release, socket, hook) for program in programs]
+    return [_renamed(program, group, socket, hook) for program in programs]
 
 
 def supervisor_text(programs: t.Sequence[Program], group: str, user: str | None) -> str:
@@ -163,9 +163,9 @@ def _program(section: str, found: t.Mapping[str, str]) -> Program:
     )
 
 
-def _renamed(program: Program, release: str, socket: str, hook: str) -> Program:
+def _renamed(program: Program, group: str, socket: str, hook: str) -> Program:
     kind = re.sub(r"^.*?-(?=frappe-|redis-|node-)", "", program.name)
-    renamed = program._replace(name=f"lockstep-{release}-{kind}")
+    renamed = program._replace(name=f"{group}-{kind}")
     if not program.is_web:
         return renamed
     argv = list(program.argv)

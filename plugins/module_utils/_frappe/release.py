@@ -136,9 +136,10 @@ class Builder:
         return str(self._context.options["python"] or os.path.realpath(self._context.adopted.python))
 
     def _configure(self, release: Release, bench: Bench) -> None:
-        config = {
-            name: value for name, value in self._context.adopted.common_config().items() if name not in _OWN_SETTINGS
-        }
+        # From the release that serves: what an administrator set there since it was built shall not be lost.
+        live = self._context.newest_live()
+        model = self._context.bench(live) if live is not None else self._context.adopted
+        config = {name: value for name, value in model.common_config().items() if name not in _OWN_SETTINGS}
         config.update(
             redis_cache=f"redis://127.0.0.1:{release.ports['redis_cache']}",
             redis_queue=f"redis://127.0.0.1:{release.ports['redis_queue']}",
@@ -149,8 +150,9 @@ class Builder:
             restart_supervisor_on_update=False,
             restart_systemd_on_update=False,
         )
-        path = os.path.join(bench.sites_folder, "common_site_config.json")
-        atomic.write_text(path, json.dumps(config, indent=1, sort_keys=True), mode=0o644, owner=self._context.user)
+        mode = os.stat(model.common_config_path).st_mode & 0o777
+        text = json.dumps(config, indent=1, sort_keys=True)
+        atomic.write_text(bench.common_config_path, text, mode=mode, owner=self._context.user)
         bench.run("setup", "redis")
         bench.run("setup", "supervisor", "--yes", "--user", self._context.user)
         hook = self._hook(release)
@@ -172,6 +174,6 @@ class Builder:
     def install_programs(self, release: Release) -> None:
         """Make the release's processes known to the process manager; nothing is started."""
         programs, _groups = programs_of.read_programs(os.path.join(release.path, "config", "supervisor.conf"))
-        socket = self._context.runtime(release).socket(WEB)
-        renamed = programs_of.of_release(programs, release.id, socket, self._hook(release))
-        self._context.supervision.install(self._context.group(release), renamed, self._context.user)
+        group, socket = self._context.group(release), self._context.runtime(release).socket(WEB)
+        renamed = programs_of.of_release(programs, group, socket, self._hook(release))
+        self._context.supervision.install(group, renamed, self._context.user)

@@ -129,8 +129,8 @@ class BenchContext:
         return Bench(path, self.user, self.command, self.options["env"])
 
     def group(self, release: Release) -> str:
-        """The name of a release's processes at the process manager."""
-        return f"lockstep-{release.id}"
+        """The name of a release's processes at the process manager; other benches may have the same release."""
+        return f"lockstep-{self.layout.name}-{release.id}"
 
     def traffic(self, site: str) -> SiteTraffic:
         """The links that say which release gets a site's traffic."""
@@ -170,6 +170,14 @@ class BenchContext:
         raise LockstepError(
             f"the traffic of {site} goes to {target}, which no known release of {self.layout.name} uses"
         )
+
+    def newest_live(self) -> Release | None:
+        """The newest release that any site of the bench is on; None before the adoption."""
+        if not self.record.exists():
+            return None
+        live = {self.live_release(site).id for site in self.record.sites()}
+        serving = [release for release in self.record.releases() if release.id in live]
+        return serving[-1] if serving else self.record.adopted()
 
     def require_release(self, release: str) -> Release:
         """A release that was built.

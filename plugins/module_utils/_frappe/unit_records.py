@@ -75,12 +75,7 @@ class UnitRecords:
         """Where a site's traffic goes; for a bench, the newest release that any of its sites is on."""
         if self._live is not None:
             return self._live.release
-        record = self._context.record
-        if not record.exists():
-            return None
-        live = {self._context.live_release(site).id for site in record.sites()}
-        serving = [release for release in record.releases() if release.id in live]
-        return serving[-1] if serving else record.adopted()
+        return self._context.newest_live()
 
     def _apps(self, release: Release | None) -> list[App]:
         return release.apps if release is not None else self._context.adopted.apps()

@@ -7,11 +7,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 import pytest
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import release_id
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
 from tests.integration.frappe.conftest import DRIVEN, LOST
 from tests.integration.frappe.ground import BREAKS_PATCH, OPTIONS, As, Ground
@@ -112,6 +115,26 @@ def test_a_new_app_is_installed_and_gone_again_and_secrets_stay_where_they_belon
         assert (told.returncode, told.stdout) == (1, ""), "neither journal nor manifest has the secret"
         assert secret not in json.dumps([to_do, unit.journal.events()])
     ground.site(TWO).change_config({}, remove=["limit"])
+
+
+def test_what_was_set_for_all_sites_since_goes_along_to_the_next_release(ground: Ground, found: As) -> None:
+    ground.deploy(TWO)
+    serving = ground.context.bench(ground.context.live_release(TWO))
+    config, mode = serving.common_config(), os.stat(serving.common_config_path).st_mode
+    atomic.write_json(serving.common_config_path, {**config, "mail_server": "mail.example.com"}, mode=0o640)
+    try:
+        with ground.release(ground.stage.apps({**OLD, "custom_app": "v1.0.0-additive"})) as apps:
+            release = ground.context.require_release(release_id(apps))
+            built = ground.context.bench(release)
+            assert built.common_config()["mail_server"] == "mail.example.com"
+            assert built.common_config()["redis_cache"] != config["redis_cache"]
+            assert os.stat(built.common_config_path).st_mode & 0o777 == 0o640
+            other = ground.stage.context(name="other-bench")
+            assert other.group(release) != ground.context.group(release), "benches of a server may have the same apps"
+    finally:
+        atomic.write_json(serving.common_config_path, config, mode=mode & 0o777)
+    assert ground.roll_back(TWO).status == "restored"
+    found.require()
 
 
 def test_without_a_backup_a_migration_that_fails_can_not_be_undone_and_nobody_says_otherwise(ground: Ground) -> None:

@@ -84,11 +84,11 @@ def found(tmp_path: pathlib.Path) -> list[Program]:
 
 @pytest.fixture
 def released(found: list[Program]) -> list[Program]:
-    return programs.of_release(found, "cafe0123", SOCKET, "/b/config/gunicorn.py")
+    return programs.of_release(found, "lockstep-shop-cafe0123", SOCKET, "/b/config/gunicorn.py")
 
 
 def test_only_names_and_the_web_servers_socket_differ(found: list[Program], released: list[Program]) -> None:
-    assert [program.name for program in released] == [f"lockstep-cafe0123-{kind}" for kind in KINDS]
+    assert [program.name for program in released] == [f"lockstep-shop-cafe0123-{kind}" for kind in KINDS]
     web, *others = released
     assert list(web.argv[:5]) == ["/b/env/bin/gunicorn", "-c", "/b/config/gunicorn.py", "-b", f"unix:{SOCKET}"]
     assert web.argv[5:] == found[0].argv[3:]
@@ -108,10 +108,10 @@ def test_what_bench_says_of_stopping_and_of_numbers_is_kept(released: list[Progr
 
 @pytest.mark.parametrize("user", ["frappe", None])
 def test_supervisor_reads_what_is_written_for_it(released: list[Program], user: str | None) -> None:
-    text = programs.supervisor_text(released, "lockstep-cafe0123", user)
+    text = programs.supervisor_text(released, "lockstep-shop-cafe0123", user)
     parser = configparser.RawConfigParser(inline_comment_prefixes=(";",))
     parser.read_file(io.StringIO(text))
-    assert parser["group:lockstep-cafe0123"]["programs"].split(",") == [program.name for program in released]
+    assert parser["group:lockstep-shop-cafe0123"]["programs"].split(",") == [program.name for program in released]
     for program in released:
         section = parser[f"program:{program.name}"]
         assert tuple(shlex.split(section["command"].replace("%%", "%"))) == program.argv
@@ -120,7 +120,7 @@ def test_supervisor_reads_what_is_written_for_it(released: list[Program], user: 
         assert int(section["numprocs"]) == program.processes
         assert int(section["stopwaitsecs"]) == program.stop_seconds
         assert (section["priority"] == "1") == program.is_redis
-    worker = parser["program:lockstep-cafe0123-frappe-short-worker"]
+    worker = parser["program:lockstep-shop-cafe0123-frappe-short-worker"]
     assert worker["environment"] == 'FORKED_BY="bench",MODE="50%%"'
 
 
@@ -133,27 +133,27 @@ def test_a_percent_sign_reaches_supervisors_command_as_it_is(released: list[Prog
 
 
 def test_systemd_has_a_unit_per_process_and_a_target_that_starts_and_stops_them(released: list[Program]) -> None:
-    units = programs.systemd_units(released, "lockstep-cafe0123", "frappe")
+    units = programs.systemd_units(released, "lockstep-shop-cafe0123", "frappe")
     assert sorted(units) == sorted(
         [
-            "lockstep-cafe0123.target",
-            *(f"lockstep-cafe0123-{kind}-0.service" for kind in KINDS),
-            "lockstep-cafe0123-frappe-short-worker-1.service",
+            "lockstep-shop-cafe0123.target",
+            *(f"lockstep-shop-cafe0123-{kind}-0.service" for kind in KINDS),
+            "lockstep-shop-cafe0123-frappe-short-worker-1.service",
         ]
     )
     for program in released:
         parsed = _unit(units[f"{program.name}-0.service"])
-        assert parsed["Unit"]["PartOf"] == ["lockstep-cafe0123.target"]
-        assert parsed["Install"]["WantedBy"] == ["lockstep-cafe0123.target"]
+        assert parsed["Unit"]["PartOf"] == ["lockstep-shop-cafe0123.target"]
+        assert parsed["Install"]["WantedBy"] == ["lockstep-shop-cafe0123.target"]
         assert parsed["Service"]["User"] == ["frappe"]
         assert parsed["Service"]["WorkingDirectory"] == [program.directory]
         assert tuple(shlex.split(parsed["Service"]["ExecStart"][0].replace("%%", "%"))) == program.argv
         assert parsed["Service"]["TimeoutStopSec"] == [str(program.stop_seconds)]
-    assert _unit(units["lockstep-cafe0123.target"])["Install"]["WantedBy"] == ["multi-user.target"]
+    assert _unit(units["lockstep-shop-cafe0123.target"])["Install"]["WantedBy"] == ["multi-user.target"]
 
 
 def test_what_systemd_is_told_to_wait_for_exists(released: list[Program]) -> None:
-    units = programs.systemd_units(released, "lockstep-cafe0123", "frappe")
+    units = programs.systemd_units(released, "lockstep-shop-cafe0123", "frappe")
     for text in units.values():
         for name in " ".join(_unit(text)["Unit"].get("After", [])).split():
             assert name in units or not name.startswith("lockstep-"), f"{name} is none of {sorted(units)}"
@@ -161,7 +161,7 @@ def test_what_systemd_is_told_to_wait_for_exists(released: list[Program]) -> Non
 
 def test_systemd_gets_the_environment_that_supervisor_gets(released: list[Program]) -> None:
     units = programs.systemd_units(released, "g", "frappe")
-    service = _unit(units["lockstep-cafe0123-frappe-short-worker-0.service"])["Service"]
+    service = _unit(units["lockstep-shop-cafe0123-frappe-short-worker-0.service"])["Service"]
     assert service["Environment"] == ["FORKED_BY=bench", "MODE=50%%"]
 
 
