@@ -18,6 +18,9 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import pro
 #: Workers get this long to end a job before they are killed; bench itself says up to 1560 s.
 _COMMAND_TIMEOUT = 1800.0
 
+#: Behind the name of a file that supervisord shall not include any more.
+_STOPPED = ".stopped"
+
 
 class Supervision(t.Protocol):
     """What a release needs of a process manager. A group is all processes of one release."""
@@ -38,10 +41,10 @@ class Supervision(t.Protocol):
         """Whether every process of it runs."""
 
     def start_foreign(self, groups: t.Sequence[str]) -> None:
-        """Start groups that bench configured, those of an adopted bench."""
+        """Start groups that bench configured, those of an adopted bench, and again at every boot."""
 
     def stop_foreign(self, groups: t.Sequence[str]) -> None:
-        """Stop them."""
+        """Stop them, and not again at the next boot."""
 
 
 class Supervisor:
@@ -87,17 +90,39 @@ class Supervisor:
         return [line for line in self._status().splitlines() if line.startswith(f"{group}:")]
 
     def start_foreign(self, groups: t.Sequence[str]) -> None:
+        stopped = self._file_of(groups, _STOPPED)
+        if stopped:
+            os.rename(stopped, stopped[: -len(_STOPPED)])
+            self._reread(*groups)
         for group in groups:
             self._run("start", f"{group}:*", accepted=(0, 7))
 
     def stop_foreign(self, groups: t.Sequence[str]) -> None:
+        included = self._file_of(groups)
+        if included:
+            os.rename(included, included + _STOPPED)
+            self._reread(*groups)
+            return
+        # Another file has them along with others: they come back at the next boot.
         for group in groups:
             self._run("stop", f"{group}:*", accepted=(0, 7))
 
-    def _reread(self, group: str) -> None:
+    def _file_of(self, groups: t.Sequence[str], suffix: str = "") -> str | None:
+        """The included file, or link to one, that has these groups and no others."""
+        for path in sorted(glob.glob(os.path.join(glob.escape(self._conf_dir), f"*.conf{suffix}"))):
+            try:
+                _programs, found = programs_of.read_programs(path)
+            except LockstepError:
+                continue
+            if set(found) == set(groups):
+                return path
+        return None
+
+    def _reread(self, *groups: str) -> None:
         self._run("reread")
-        # Named, so that nobody else's changed group is restarted along with ours.
-        self._run("update", group)
+        for group in groups:
+            # Named, so that nobody else's changed group is restarted along with these.
+            self._run("update", group)
 
     def _run(self, *args: str, accepted: tuple[int, ...] = (0,)) -> process.Completed:
         done = process.run([*self._control, *args], timeout=_COMMAND_TIMEOUT, check=False)
@@ -113,7 +138,7 @@ class Supervisor:
         return os.path.join(self._conf_dir, f"{group}.conf")
 
     def _stopped(self, group: str) -> str:
-        return os.path.join(self._conf_dir, f"{group}.conf.stopped")
+        return self._installed(group) + _STOPPED
 
 
 class Systemd:
