@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import typing as t
 
@@ -21,6 +22,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client im
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB
 
+_QUERY_TIMEOUT = 30.0
+_INSTALLED = "SELECT defvalue FROM tabDefaultValue WHERE parent = '__global' AND defkey = 'installed_apps'"
 _EVERYWHERE = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 
@@ -61,6 +64,14 @@ class LiveSite:
     def database(self) -> Database:
         """Its database as its own user."""
         return self.site.database(self.bench, self.context.options["database"])
+
+    def installed_apps(self) -> list[str]:
+        """The apps installed on the site, from where ``frappe.get_installed_apps`` takes them.
+
+        ``bench list-apps`` tells what was there at the last migration.
+        """
+        stored = self.database().value(_INSTALLED, timeout=_QUERY_TIMEOUT)
+        return [str(name) for name in json.loads(stored or "[]")]
 
     def direct(self) -> Transport:
         """The release itself, without nginx: its own socket, or the port of a bench that was not adopted.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import json
 import os
 import typing as t
 
@@ -112,11 +111,7 @@ class SitePreflight:
 
     def _installed(self, found: Findings) -> None:
         """Apps whose code the new release doesn't have would break the site after its migration."""
-        stored = self._live.database().value(
-            "SELECT defvalue FROM tabDefaultValue WHERE parent = '__global' AND defkey = 'installed_apps'",
-            timeout=_QUERY_TIMEOUT,
-        )
-        installed = [str(name) for name in json.loads(stored or "[]")]
+        installed = self._live.installed_apps()
         lacking = [name for name in installed if name not in self._apps]
         if lacking:
             found.failed.append(

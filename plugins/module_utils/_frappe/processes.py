@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import glob
 import os
 import socket
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import programs as programs_of
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
@@ -55,30 +57,40 @@ class Processes:
         Raises:
             LockstepError: It doesn't answer in time.
         """
-        if self.running(release):
-            return False
-        if release.adopted:
-            self._context.supervision.start_foreign(self._foreign_groups(release))
-        else:
-            self._context.supervision.start(self._context.group(release))
-        # Its process manager has the last word: what answers could be processes it knows nothing of.
-        wait_until(lambda: self.running(release), _START_TIMEOUT, f"release {release.id} in {release.path} running")
-        return True
+        with self._deciding():
+            if self.running(release):
+                return False
+            if release.adopted:
+                self._context.supervision.start_foreign(self._foreign_groups(release))
+            else:
+                self._context.supervision.start(self._context.group(release))
+            # Its process manager has the last word: what answers could be processes it knows nothing of.
+            wait_until(lambda: self.running(release), _START_TIMEOUT, f"release {release.id} in {release.path} running")
+            return True
 
     def stop_if_unused(self, release: Release) -> bool:
-        """Stop a release unless a site is active in it.
+        """Stop a release unless a site is active in it, or may still have to go back to it.
 
         Returns:
             Whether it was stopped.
         """
         with self._deciding():
-            if self.active_sites(release) or not self.answers(release):
+            if self.active_sites(release) or self.awaiting(release) or not self.answers(release):
                 return False
             if release.adopted:
                 self._context.supervision.stop_foreign(self._foreign_groups(release))
             else:
                 self._context.supervision.stop(self._context.group(release))
             return True
+
+    def awaiting(self, release: Release) -> list[str]:
+        """The units whose deployment is under way and may have to take them back to a release."""
+        found = []
+        for folder in glob.glob(self._context.unit_folder("*")):
+            journal = Journal(folder)
+            if journal.is_open and journal.data.get("before") == release.id and not journal.completed("confirm"):
+                found.append(os.path.basename(folder))
+        return sorted(found)
 
     def active_sites(self, release: Release) -> list[str]:
         """The sites that are active in a release, adopted by us or not."""
@@ -90,7 +102,11 @@ class Processes:
 
     @contextlib.contextmanager
     def _deciding(self) -> t.Iterator[None]:
-        """Two sites that leave a release at once must not both think that the other still needs it."""
+        """One site at a time starts or stops a release of the bench.
+
+        Two that leave it at once must not both think that the other still needs it, and one that returns to it must
+        not find it half-started.
+        """
         path = os.path.join(self._context.state_dir, "locks", f"{self._context.layout.name}.processes")
         with open(path, "a", encoding="utf-8") as mutex:
             fcntl.flock(mutex, fcntl.LOCK_EX)

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -28,7 +27,6 @@ SELECT DocType.name FROM tabDocType AS DocType JOIN `tabModule Def` AS Module ON
 WHERE Module.app_name = {app} AND DocType.issingle = 0 {virtual} AND CONCAT('tab', DocType.name) NOT IN
 (SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE())
 """
-_INSTALLED = "SELECT defvalue FROM `tabDefaultValue` WHERE parent = '__global' AND defkey = 'installed_apps'"
 _IS_VIRTUAL_KNOWN = """
 SELECT 1 FROM information_schema.columns
 WHERE table_schema = DATABASE() AND table_name = 'tabDocType' AND column_name = 'is_virtual'
@@ -70,15 +68,12 @@ class SiteChecks:
         Raises:
             LockstepError: The database could not be asked.
         """
-        bench = self._live.bench
-        # Where frappe.get_installed_apps looks. ``list-apps`` tells what was there at the last migration.
-        found = self._database.value(_INSTALLED)
-        installed = json.loads(found) if found else []
+        installed = self._live.installed_apps()
         results = [
             Result(f"app_{app}_installed", "sql", app in installed, "installed" if app in installed else "missing")
             for app in self._apps
         ]
-        stray = sorted(set(installed) - set(bench.app_names()))
+        stray = sorted(set(installed) - set(self._live.bench.app_names()))
         message = f"installed but not on the bench: {', '.join(stray)}" if stray else "every installed app has its code"
         return [*results, Result("apps_have_code", "sql", not stray, message)]
 

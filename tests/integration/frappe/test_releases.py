@@ -15,6 +15,7 @@ import pytest
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import release_id
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
 from tests.integration.frappe.conftest import DRIVEN, LOST
 from tests.integration.frappe.ground import BREAKS_PATCH, OPTIONS, As, Ground
@@ -133,6 +134,19 @@ def test_what_was_set_for_all_sites_since_goes_along_to_the_next_release(ground:
             assert other.group(release) != ground.context.group(release), "benches of a server may have the same apps"
     finally:
         atomic.write_json(serving.common_config_path, config, mode=mode & 0o777)
+    assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
+def test_a_release_is_not_stopped_while_a_site_may_have_to_go_back_to_it(ground: Ground, found: As) -> None:
+    before, processes = ground.context.live_release(TWO), Processes(ground.context)
+    assert processes.awaiting(before) == []
+    unit = ground.unit(TWO)
+    to_do = unit.to_do()
+    unit.advance(PHASES[: PHASES.index("confirm")], to_do, undo_on_failure=True)
+    assert processes.awaiting(before) == [TWO]
+    unit.advance(PHASES, to_do, undo_on_failure=True)
+    assert processes.awaiting(before) == []
     assert ground.roll_back(TWO).status == "restored"
     found.require()
 
