@@ -51,9 +51,12 @@ rollback_actions:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.arguments import UNIT_OPTIONS, report
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench_work import DRIVER, roll_back
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench_work import (
+    DRIVER,
+    roll_back,
+    would_roll_back,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BENCH_OPTIONS, BenchContext
 
 
@@ -67,8 +70,7 @@ def main() -> None:
     try:
         context = BenchContext(params["bench"])
         if module.check_mode:
-            journal = Journal(context.unit_folder(params["unit"]))
-            changed = journal.deployment_id == params["deployment_id"] and journal.status != "restored"
+            changed, journal = would_roll_back(context, params["unit"], params["deployment_id"])
             actions: list[dict[str, object]] = []
         else:
             changed, journal, actions = roll_back(context, params["unit"], params["deployment_id"])

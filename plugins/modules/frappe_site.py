@@ -226,6 +226,10 @@ def main() -> None:
         error.unit = error.unit or params["unit"]
         reported = {"lockstep": report(DRIVER, unit.journal, unit.state())} if unit else {}
         module.fail_json(**{**error.result(), **reported})
+    if changed and not module.check_mode:
+        for step in unit.journal.steps():
+            for warning in step.result.get("warnings", []) if step.phase in params["phases"] else []:
+                module.warn(f"{params['unit']}: {warning}")
     diff = version_diff(params["unit"], to_do) if module._diff else {}
     module.exit_json(changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff)
 

@@ -138,12 +138,13 @@ class Journal:
         return step is not None and step.record["status"] == "completed"
 
     def begin(self, phase: str, timeout: float) -> Step:
-        """Write down that a phase begins.
+        """Write down that a phase begins; one that begins again knows what its attempt before had noted.
 
         Args:
             phase: Its name.
             timeout: Seconds after which it counts as dead when nobody reported its end.
         """
+        before = self.last(phase)
         self.content["sequence"] += 1
         record: dict[str, t.Any] = {
             "seq": self.content["sequence"],
@@ -153,12 +154,19 @@ class Journal:
             "boot_id": clock.boot_id(),
             "started": clock.since_boot(),
             "deadline": clock.since_boot() + timeout,
-            "intent": {},
+            "intent": dict(before.intent) if before else {},
             "result": {},
         }
         self.content["steps"].append(record)
         self.save()
         return Step(self, record)
+
+    def seconds_left(self) -> float:
+        """Seconds that the phase under way may take until it counts as dead; 0 if none is."""
+        steps = self.content.get("steps", [])
+        if not steps or steps[-1]["status"] != "started" or steps[-1]["boot_id"] != clock.boot_id():
+            return 0.0
+        return max(0.0, float(steps[-1]["deadline"]) - clock.since_boot())
 
     def end(self, step: Step, status: str, result: t.Mapping[str, t.Any] | None = None) -> None:
         """Write down how a step ended: ``completed``, ``failed``, ``skipped`` or ``undone``."""
@@ -192,6 +200,12 @@ class Journal:
         """Deployment ids of the records before this one, oldest first."""
         folder = os.path.join(self._folder, "history")
         return sorted(name[: -len(".json")] for name in os.listdir(folder)) if os.path.isdir(folder) else []
+
+    def earlier(self, deployment_id: str) -> Journal:
+        """The record of a deployment before this one, to be looked at."""
+        found = Journal(self._folder)
+        found.content = atomic.read_json(self._history_path(deployment_id), {})
+        return found
 
     def can_recall(self, deployment_id: str) -> bool:
         """Whether an earlier deployment is what the unit is on: all that came after it were taken back."""

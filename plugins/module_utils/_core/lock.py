@@ -15,11 +15,13 @@ import contextlib
 import fcntl
 import os
 import re
+import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 
+_LOOK_AGAIN = 0.2
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@-]")
 
 
@@ -97,8 +99,12 @@ class LockFolder:
             if found.get("owner") == held.owner and found.get("token") == held.token:
                 atomic.write_json(self._path(held.name), {"owner": None, "token": held.token})
 
-    def at_work(self, name: str) -> t.IO[str]:
+    def at_work(self, name: str, wait: float = 0) -> t.IO[str]:
         """Hold the kernel lock of a unit: one process at a time works on it.
+
+        Args:
+            name: The unit or bench.
+            wait: Seconds to wait for another process to end its work.
 
         Returns:
             The open file; the lock lasts until it is closed or this process ends.
@@ -107,9 +113,11 @@ class LockFolder:
             LockstepError: Another process has it.
         """
         handle = open(self._path(name, ".flock"), "a+", encoding="utf-8")  # noqa: SIM115  (kept open on purpose)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        deadline = time.monotonic() + wait
+        while not _locked(handle):
+            if time.monotonic() < deadline:
+                time.sleep(_LOOK_AGAIN)
+                continue
             handle.seek(0)
             who = handle.read().strip() or "unknown"
             handle.close()
@@ -117,7 +125,7 @@ class LockFolder:
                 f"process {who} of this server is at work on {name} right now",
                 left="nothing was changed",
                 hint="wait for it to end, then try again",
-            ) from None
+            )
         handle.truncate(0)
         handle.write(str(os.getpid()))
         handle.flush()
@@ -169,3 +177,11 @@ class LockFolder:
                 left="nothing was changed",
                 hint=f"wait for it, or roll it back: playbooks/rollback.yml -e deployment_id={found['owner']}",
             )
+
+
+def _locked(handle: t.IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

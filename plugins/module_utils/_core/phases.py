@@ -98,20 +98,21 @@ class Transaction:
         except LockstepError as error:
             self._journal.end(step, "failed", {"error": error.message})
             raise self._placed(error, phase.name) from error
-        except OSError as error:
-            self._journal.end(step, "failed", {"error": str(error)})
-            raise LockstepError(str(error), unit=self._unit, phase=phase.name) from error
+        except Exception as error:
+            # A disk that is full, or a defect of ours: a unit that stopped half-way is undone all the same.
+            self._journal.end(step, "failed", {"error": _words(error)})
+            raise LockstepError(_words(error), unit=self._unit, phase=phase.name) from error
         self._journal.end(step, "completed", result)
 
     def _undo(self, step: Step, cause: LockstepError | None) -> dict[str, t.Any]:
         self._locks.check(self._held)
         try:
             result = self._phases[step.phase].undo(step)
-        except (LockstepError, OSError) as error:
-            self._journal.close("failed", rollback_error=str(error))
+        except Exception as error:
+            self._journal.close("failed", rollback_error=_words(error))
             first = f"{cause.phase} failed: {cause.message}; then " if cause else ""
             raise LockstepError(
-                f"{first}undoing {step.phase} failed: {error}",
+                f"{first}undoing {step.phase} failed: {_words(error)}",
                 unit=self._unit,
                 phase="rollback",
                 left="the unit stays locked as it is, users' writes stay blocked if they were",
@@ -125,3 +126,8 @@ class Transaction:
         error.unit = error.unit or self._unit
         error.phase = error.phase or phase
         return error
+
+
+def _words(error: Exception) -> str:
+    """An error for people; of one that isn't meant for them, its kind is said too."""
+    return str(error) if isinstance(error, (LockstepError, OSError)) else f"{type(error).__name__}: {error}"

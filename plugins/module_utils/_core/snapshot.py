@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import folders
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -64,15 +65,21 @@ def refresh(source: str, copy: str, older: str | None = None) -> Listing:
     return wanted
 
 
-def put_back(copy: str, target: str, user: str | None) -> list[str]:
+def put_back(copy: str, target: str, user: str | None, keep: t.Container[str] = ()) -> list[str]:
     """Restore the files of a snapshot that are missing or differ; files that came later stay.
+
+    Args:
+        copy: The snapshot.
+        target: The folder.
+        user: Who shall own what is restored.
+        keep: Paths below the folder that stay as they are.
 
     Returns:
         The restored paths.
     """
     saved = listing(copy)
     now = listing(target)
-    restored = [path for path, state in sorted(saved.items()) if now.get(path) != state]
+    restored = [path for path, state in sorted(saved.items()) if now.get(path) != state and path not in keep]
     for path in restored:
         destination = os.path.join(target, path)
         folders.ensure(os.path.dirname(destination), user)

@@ -41,7 +41,7 @@ class Prepare(Phase):
     def undo(self, step: Step) -> dict[str, t.Any]:
         """Remove what was built for nothing; a release that a site stayed on is none of that."""
         release = self._context.record.release(step.intent.get("release", self._release))
-        if release is None or not step.intent.get("built") or Processes(self._context).active_sites(release):
+        if release is None or not step.intent.get("built") or Processes(self._context).in_use(release):
             return {"action": "kept"}
         Builder(self._context).remove(release)
         return {"action": "removed"}
@@ -89,5 +89,5 @@ def outdated(context: BenchContext, wanted: str) -> list[Release]:
         wanted: The release that is about to be built.
     """
     built = [release for release in context.record.releases() if not release.adopted and release.id != wanted]
-    unused = [release for release in built if not Processes(context).active_sites(release)]
+    unused = [release for release in built if not Processes(context).in_use(release)]
     return unused[: max(0, len(built) - context.options["keep_releases"])]

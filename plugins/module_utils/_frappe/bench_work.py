@@ -25,6 +25,9 @@ DRIVER = "frappe_bench"
 #: Seconds: a build with everything to download on a slow line.
 _LEASE = 7200.0
 
+#: Seconds beyond a phase's own deadline that the way back waits for who is at work.
+_PATIENCE = 30.0
+
 
 class BenchWork:
     """One bench in one deployment.
@@ -103,7 +106,9 @@ class BenchWork:
         """
         self._context.prepare_state()
         locks = self._context.locks()
-        with contextlib.closing(locks.at_work(self._unit)):
+        with contextlib.ExitStack() as stack:
+            for name in (self._unit, self._context.layout.identity):
+                stack.enter_context(contextlib.closing(locks.at_work(name)))
             self.journal = Journal(self._context.unit_folder(self._unit))
             self.journal.refuse_if_taken_back(self._deployment_id)
             held = locks.acquire(self._unit, self._deployment_id, _LEASE)
@@ -112,7 +117,7 @@ class BenchWork:
             try:
                 warnings = self._adoption.run()
                 self._open(to_do)
-            except LockstepError:
+            except BaseException:
                 # Nothing was begun, so nothing is left to guard.
                 locks.release(held)
                 raise
@@ -145,6 +150,23 @@ class BenchWork:
         )
 
 
+def may_roll_back(journal: Journal, deployment_id: str) -> bool:
+    """Whether a deployment did anything to a bench that is not undone yet."""
+    if journal.deployment_id == deployment_id:
+        return journal.status != "restored"
+    return journal.can_recall(deployment_id)
+
+
+def would_roll_back(context: BenchContext, unit: str, deployment_id: str) -> tuple[bool, Journal]:
+    """What :func:`roll_back` would say, looked up without changing anything."""
+    journal = Journal(context.unit_folder(unit))
+    if not may_roll_back(journal, deployment_id):
+        return False, journal
+    record = journal if journal.deployment_id == deployment_id else journal.earlier(deployment_id)
+    release = context.record.release(record.data["release"])
+    return release is None or not Processes(context).in_use(release), journal
+
+
 def roll_back(context: BenchContext, unit: str, deployment_id: str) -> tuple[bool, Journal, list[dict[str, t.Any]]]:
     """Remove the release that a deployment built, unless a site is active in it.
 
@@ -155,19 +177,26 @@ def roll_back(context: BenchContext, unit: str, deployment_id: str) -> tuple[boo
         LockstepError: It could not be removed.
     """
     journal = Journal(context.unit_folder(unit))
-    recalled = journal.can_recall(deployment_id)
-    if not recalled and (journal.deployment_id != deployment_id or journal.status == "restored"):
+    if not may_roll_back(journal, deployment_id):
         return False, journal, []
     locks = context.locks()
-    with contextlib.closing(locks.at_work(unit)):
-        if recalled:
+    # Whoever still builds finds the lease taken over and stops at its next phase; its present one may end.
+    held = locks.take_over(unit, deployment_id, _LEASE)
+    wait = journal.seconds_left() + _PATIENCE
+    with contextlib.ExitStack() as stack:
+        for name in (unit, context.layout.identity):
+            stack.enter_context(contextlib.closing(locks.at_work(name, wait)))
+        journal = Journal(context.unit_folder(unit))
+        if not may_roll_back(journal, deployment_id):
+            locks.release(held)
+            return False, journal, []
+        if journal.deployment_id != deployment_id:
             journal.recall(deployment_id)
-        held = locks.take_over(unit, deployment_id, _LEASE)
         release = journal.data["release"]
         phases = [bench_unit.Prepare(context, release, []), bench_unit.Verify(context, release)]
         transaction = Transaction(unit=unit, journal=journal, locks=locks, held=held, phases=phases)
         needed = context.record.release(release)
-        if needed is not None and Processes(context).active_sites(needed):
+        if needed is not None and Processes(context).in_use(needed):
             journal.close("kept", reason=f"sites stay on release {release}")
             locks.release(held)
             return False, journal, []

@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 
 _LOOK_AGAIN = 0.2
+# A release that just started answers its first requests late; writes are blocked meanwhile, so not for long.
+_WARM_UP = 5.0
 _WATCH_EVERY = 5.0
 _FREEZE_TIMEOUT = 30.0
 _FORBIDDEN = 403
@@ -46,17 +48,25 @@ class SiteHealth:
         Raises:
             LockstepError: Something is not as it must be; all findings in ``detail``.
         """
-        bench = self._context.bench(release)
-        results = site_health.check_site(
+        checks = self._checks(release)
+        known = [*checks.installed(), checks.patched()]
+        deadline = time.monotonic() + _WARM_UP
+        while True:
+            results = [*self._answers(release), *known]
+            failed = _failed(results)
+            if not failed:
+                return results
+            if time.monotonic() > deadline or _failed(known):
+                raise LockstepError(f"release {release.id} does not serve the site well: {failed[0]}", detail=failed)
+            time.sleep(_LOOK_AGAIN)
+
+    def _answers(self, release: Release) -> list[Result]:
+        return site_health.check_site(
             self._on(release).direct(),
             release=release.id,
-            assets=os.path.join(bench.sites_folder, "assets"),
+            assets=os.path.join(self._context.bench(release).sites_folder, "assets"),
             endpoints=self._deployment.options.endpoints,
         )
-        checks = self._checks(release)
-        results += [*checks.installed(), checks.patched()]
-        self._require(results, f"release {release.id} does not serve the site well")
-        return results
 
     def from_outside(self, release: Release) -> None:
         """The release that answers through nginx is this one.
@@ -149,11 +159,9 @@ class SiteHealth:
         options = self._deployment.options
         return SiteChecks(self._on(release), options.apps, options.endpoints)
 
-    def _require(self, results: t.Sequence[Result], message: str) -> None:
-        failed = [f"{result.name}: {result.message}" for result in results if result.passed is False]
-        # Who asks a release of ours on its own socket gets its name: no header there means that somebody else answered.
-        failed += [
-            f"{r.name}: {r.message}" for r in results if r.passed is None and r.name in ("release", "accessible")
-        ]
-        if failed:
-            raise LockstepError(f"{message}: {failed[0]}", detail=failed)
+
+def _failed(results: t.Sequence[Result]) -> list[str]:
+    failed = [f"{result.name}: {result.message}" for result in results if result.passed is False]
+    # Who asks a release of ours on its own socket gets its name: no header there means that somebody else answered.
+    silent = [result for result in results if result.passed is None and result.name in ("release", "accessible")]
+    return [*failed, *(f"{result.name}: {result.message}" for result in silent)]

@@ -6,7 +6,7 @@
 
 The rule (DESIGN.md, "When one unit fails"): a site that was let write again goes back by itself only
 
-(a) fully, if no table that the migration touched was written since, or
+(a) fully, if no table that the migration touched was written since, and none was made or dropped, or
 (b) in code and traffic, data kept, if the migration was additive: the schema shows additions only, and no row that was
     there before was changed, but in tables by which Frappe keeps its own books.
 
@@ -98,6 +98,7 @@ def end(deployment: SiteDeployment, began: t.Mapping[str, t.Any], *, everything:
     old_columns = {name: sorted(before["tables"][name]["columns"]) for name in data}
     additive = not everything and schema.is_additive(schema.difference(before, after))
     content = {
+        "tables": sorted(after["tables"]),
         "touched": names,
         "everything": found is None,
         "additive": additive,
@@ -136,7 +137,9 @@ def judge(deployment: SiteDeployment) -> Judgement:
         return Judgement(False, False, "what the migration did is not known", _loss(deployment, [], None))
     now = fingerprint.fingerprints(deployment.database(), recorded["touched"], budget_bytes=_BUDGET)
     _same, different, unknown = fingerprint.unchanged(recorded["prints"], now)
-    written = sorted([*different, *unknown])
+    # A restore drops what came since, and brings back what went.
+    made_or_dropped = set(schema.snapshot(deployment.database())["tables"]) ^ set(recorded["tables"])
+    written = sorted({*different, *unknown, *made_or_dropped})
     if not written:
         return Judgement(True, False, "no table that the migration touched was written since", {})
     loss = _loss(deployment, written, _new_rows(recorded["prints"], now, written))
@@ -145,7 +148,7 @@ def judge(deployment: SiteDeployment) -> Judgement:
             True, True, "the migration only added things, so the old code works on the data as it is", loss
         )
     count = "1 table" if len(written) == 1 else f"{len(written)} tables"
-    return Judgement(False, False, f"users may have written to {count} that the migration touched", loss)
+    return Judgement(False, False, f"users may have written to {count} that a restore would put back", loss)
 
 
 def forget(deployment: SiteDeployment) -> None:

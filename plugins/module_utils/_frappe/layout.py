@@ -75,7 +75,9 @@ class Layout:
         self.root = os.path.normpath(root)
         self.state_dir = state_dir
         # With the state, which is root's: nobody who may write to the bench decides what gets removed.
-        self.record = os.path.join(state_dir, "benches", f"{self.name}-{short_id(self.root)}.json")
+        # Names of units depend on what an inventory calls the server; this doesn't.
+        self.identity = f"{self.name}-{short_id(self.root)}"
+        self.record = os.path.join(state_dir, "benches", f"{self.identity}.json")
 
     def release(self, release: str) -> str:
         return os.path.join(self.root, "releases", release)

@@ -124,7 +124,7 @@ class SitePreflight:
     def _migration(self, found: Findings) -> None:
         path = os.path.join(self._live.site.folder, "locks", "bench_migrate.lock")
         if is_locked(path):
-            found.warnings.append(f"a migration of {self._name} is running: it would be waited for")
+            found.failed.append(f"a migration of {self._name} is running; wait for it to end")
         else:
             found.passed.append(f"no migration of {self._name} is running")
 

@@ -69,13 +69,13 @@ class Processes:
             return True
 
     def stop_if_unused(self, release: Release) -> bool:
-        """Stop a release unless a site is active in it, or may still have to go back to it.
+        """Stop a release unless a site is active in it, on its way to it, or may still have to go back to it.
 
         Returns:
             Whether it was stopped.
         """
         with self._deciding():
-            if self.active_sites(release) or self.awaiting(release) or not self.answers(release):
+            if self.in_use(release) or not self.answers(release):
                 return False
             if release.adopted:
                 self._context.supervision.stop_foreign(self._foreign_groups(release))
@@ -84,13 +84,20 @@ class Processes:
             return True
 
     def awaiting(self, release: Release) -> list[str]:
-        """The units whose deployment is under way and may have to take them back to a release."""
+        """The units whose deployment is under way to a release, or may have to take them back to it."""
         found = []
         for folder in glob.glob(self._context.unit_folder("*")):
             journal = Journal(folder)
-            if journal.is_open and journal.data.get("before") == release.id and not journal.completed("confirm"):
+            if not journal.is_open:
+                continue
+            may_return = journal.data.get("before") == release.id and not journal.completed("confirm")
+            if may_return or journal.data.get("after") == release.id:
                 found.append(os.path.basename(folder))
         return sorted(found)
+
+    def in_use(self, release: Release) -> bool:
+        """Whether a release must neither be stopped nor removed."""
+        return bool(self.active_sites(release) or self.awaiting(release))
 
     def active_sites(self, release: Release) -> list[str]:
         """The sites that are active in a release, adopted by us or not."""

@@ -25,6 +25,12 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import phases_of
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 
+#: Seconds that a way back may take; a controller that died leaves the site locked no longer than that.
+_LEASE = 7200.0
+
+#: Seconds beyond a phase's own deadline that the way back waits for who is at work.
+_PATIENCE = 30.0
+
 
 class SiteRollback:
     """Takes one site back to the release it was on before a deployment.
@@ -78,12 +84,16 @@ class SiteRollback:
             LockstepError: It failed half-way: the site stays locked, and another run goes on from there.
         """
         locks = self._context.locks()
-        with contextlib.closing(locks.at_work(self._unit)):
+        # Whoever still goes forward finds the lease taken over and stops at its next phase; its present one may end.
+        held = locks.take_over(self._unit, self._deployment_id, _LEASE)
+        with contextlib.closing(locks.at_work(self._unit, wait=self.journal.seconds_left() + _PATIENCE)):
+            self.journal = Journal(self._context.unit_folder(self._unit))
+            if not self.needed():
+                locks.release(held)
+                return []
             if self.journal.deployment_id != self._deployment_id:
                 self.journal.recall(self._deployment_id)
             options = Options(**{**self.journal.data["options"], "config": {}})
-            lease = options.timeout * 2 + options.drain_timeout * 2 + 600
-            held = locks.take_over(self._unit, self._deployment_id, lease)
             self.journal.content["status"] = "open"
             self.journal.data.update(rollback_reason=self._reason)
             self.journal.save()
@@ -115,11 +125,13 @@ class SiteRollback:
         try:
             stop_writes(deployment, live)
             judged = impact.judge(deployment)
-        except LockstepError:
+        except BaseException:
             let_writes_in(deployment, freeze.intent["flags"])
             raise
+        thaw = self.journal.last("thaw")
         self.journal.data["keep_data"] = judged.keep_data and not self._rollback_data
         self.journal.data["loss"] = judged.loss
+        self.journal.data["kept_since"] = None if self._rollback_data or thaw is None else thaw.intent.get("thawed_at")
         if judged.may_go_back or self._rollback_data:
             self.journal.save()
             return True

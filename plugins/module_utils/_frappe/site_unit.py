@@ -136,7 +136,7 @@ class SiteUnit:
             held = locks.acquire(self._identity.unit, self._identity.deployment_id, self._lease())
             try:
                 self._open(to_do)
-            except LockstepError:
+            except BaseException:
                 # Nothing was begun, so nothing is left to guard.
                 locks.release(held)
                 raise

@@ -25,7 +25,6 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processli
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
 
 _INTERVAL = 0.25  # seconds between two looks
-_IDLE = 10.0  # seconds of sleep after which a connection from before the freeze has nothing under way
 _BLOCKED = 2.0  # seconds a migration's statement waits before somebody is ended for it
 _BLOCKED_LONG = 10.0  # seconds after which also those are ended who don't seem to use the table
 
@@ -44,15 +43,16 @@ def connection_ids(database: Database) -> set[int]:
     return {thread.id for thread in _own_threads(database.query, database)}
 
 
-def wait_for_old_connections(database: Database, existing: t.Collection[int], timeout: float) -> list[Thread]:
+def wait_for_old_connections(
+    database: Database, existing: t.Collection[int], timeout: float, *, idle: float
+) -> list[Thread]:
     """Wait until none of the connections that existed at some moment is left.
-
-    One that sleeps for ten seconds on end has no request behind it, and is ended.
 
     Args:
         database: The database, as its own user.
         existing: :func:`connection_ids` of that moment.
         timeout: Seconds to wait at most.
+        idle: Seconds of sleep on end after which a connection has no request behind it, and is ended.
 
     Returns:
         The connections that were ended.
@@ -68,7 +68,7 @@ def wait_for_old_connections(database: Database, existing: t.Collection[int], ti
             if not left:
                 return list(ended.values())
             for thread in left:
-                if thread.command == "Sleep" and thread.seconds >= _IDLE and _end(session, thread):
+                if thread.command == "Sleep" and thread.seconds >= idle and _end(session, thread):
                     ended[thread.id] = thread
             if time.monotonic() >= deadline:
                 more = f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""

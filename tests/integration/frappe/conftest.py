@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
@@ -23,6 +24,9 @@ LOST = "lost.local"
 def ground_stage() -> t.Iterator[Stage]:
     """A running bench that nobody deployed to."""
     with stage("lkf-", sites=(*ROLLED, *FAILING, *DRIVEN, LOST)) as found:
+        # Requests are given up after this long, and connections that sleep for longer have nobody behind them.
+        path = found.bench.path / "sites" / "common_site_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "http_timeout": 5}))
         yield found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import subprocess
 
 import pytest
@@ -90,6 +91,35 @@ def test_writes_into_touched_tables_keep_the_release_until_somebody_gives_them_u
     ground.write(TWO, 7, "annotate")
     assert ground.roll_back(TWO, rollback_data=True).status == "restored"
     assert not {6, 7} & set(ground.get(TWO, "annotations"))
+    found.require()
+
+
+def test_files_and_tables_that_users_made_or_changed_since_are_not_undone(ground: Ground, found: As) -> None:
+    path = pathlib.Path(ground.site(TWO).folder, "public", "files", "price-list.txt")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("old prices")
+    ground.deploy(TWO)
+    path.write_text("prices of today")
+    ground.stage.bench.sql(TWO, "CREATE TABLE `tabMade Since` (name INT PRIMARY KEY)")
+    journal = ground.roll_back(TWO)
+    assert journal.status == "kept"
+    assert journal.data["loss"]["tables"] == ["tabMade Since"]
+    ground.stage.bench.sql(TWO, "DROP TABLE `tabMade Since`")
+    assert ground.roll_back(TWO).status == "restored"
+    assert path.read_text() == "prices of today"
+    found.require()
+    ground.deploy(TWO)
+    path.write_text("prices of tomorrow")
+    assert ground.roll_back(TWO, rollback_data=True).status == "restored"
+    assert path.read_text() == "prices of today", "who gives up what was written since, gets the backup"
+    path.unlink()
+
+
+def test_settings_are_put_back_without_a_backup_too(ground: Ground, found: As) -> None:
+    unhealthy = ground.stage.apps({**OLD, "custom_app": "v1.0.0-unhealthy"})
+    with ground.release(unhealthy) as apps, pytest.raises(LockstepError, match="does not serve the site well"):
+        ground.deploy(TWO, apps, backup=False, config={"limit": 9}, endpoints=({"path": HEALTH},))
+    ground.stage.bench.sql(TWO, "DELETE FROM `tabError Log`")
     found.require()
 
 

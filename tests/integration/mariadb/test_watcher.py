@@ -14,7 +14,6 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import watcher
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.watcher import (
@@ -198,10 +197,7 @@ def test_the_watcher_survives_the_loss_of_its_own_connection(shop: Site) -> None
     migration.close()
 
 
-def test_a_freeze_waits_for_requests_and_ends_connections_that_sleep(
-    shop: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(watcher, "_IDLE", 0.5)
+def test_a_freeze_waits_for_requests_and_ends_connections_that_sleep(shop: Site) -> None:
     database = shop.database
     with idle_transaction(database, "SELECT * FROM a") as idle, Session(database) as busy:
         working = threading.Thread(target=busy.query, args=["SELECT SLEEP(1.5)"])
@@ -209,7 +205,7 @@ def test_a_freeze_waits_for_requests_and_ends_connections_that_sleep(
         shop.wait_for(lambda one: "SLEEP" in one.info, "a request is under way")
         existing = connection_ids(database)
         with Session(database) as newer:
-            ended = wait_for_old_connections(database, existing, 20)
+            ended = wait_for_old_connections(database, existing, 20, idle=0.5)
             assert newer.query("SELECT 1") == [["1"]]
         working.join()
     assert existing == {idle, busy.connection_id}
@@ -229,13 +225,22 @@ def test_a_freeze_names_those_who_do_not_end(shop: Site) -> None:
         with pytest.raises(
             LockstepError, match=rf"1 connections .* within 0.5 s: thread {busy.connection_id} \(.* in SELECT"
         ):
-            wait_for_old_connections(shop.database, connection_ids(shop.database), 0.5)
+            wait_for_old_connections(shop.database, connection_ids(shop.database), 0.5, idle=60)
         shop.root.execute(f"KILL {busy.connection_id}")
         working.join()
 
 
+def test_a_request_that_waits_for_somebody_else_is_not_ended(shop: Site) -> None:
+    with Session(shop.database) as paying:
+        paying.execute("BEGIN")
+        existing = connection_ids(shop.database)
+        with pytest.raises(LockstepError, match=r"1 connections .* did not end within 2 s"):
+            wait_for_old_connections(shop.database, existing, 2, idle=120)
+        assert paying.query("SELECT 1") == [["1"]]
+
+
 def test_nothing_is_waited_for_when_nobody_is_there(shop: Site) -> None:
-    assert wait_for_old_connections(shop.database, connection_ids(shop.database), 0) == []
+    assert wait_for_old_connections(shop.database, connection_ids(shop.database), 0, idle=60) == []
 
 
 def test_connections_to_other_databases_of_the_same_user_are_none_of_ours(shop: Site) -> None:

@@ -33,9 +33,13 @@ class Backup(Phase):
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
-        if not deployment.options.backup:
-            return {"skipped": True, "reason": "skip_backup"}
         folder = deployment.backup_folder
+        if not deployment.options.backup:
+            # Settings are put back all the same.
+            folders.ensure(os.path.dirname(folder), mode=0o700)
+            folders.ensure(folder, mode=0o700)
+            _save_config(deployment)
+            return {"skipped": True, "reason": "skip_backup"}
         step.note(folder=folder)
         take(deployment)
         return {"backup": os.path.basename(folder)}
@@ -81,13 +85,41 @@ def read(folder: str) -> dict[str, t.Any]:
     return dict(content)
 
 
-def restore_files(deployment: SiteDeployment, folder: str) -> int:
-    """Put back files that are missing or differ since a backup; how many is returned."""
+def restore_files(deployment: SiteDeployment, folder: str, tables: t.Collection[str] | None) -> int:
+    """Put back files that are missing or differ since a backup, but for what users did since they could write again.
+
+    Args:
+        deployment: The site's deployment. Its journal says since when, or that what users did is given up.
+        folder: The backup.
+        tables: The tables that are restored, None for all: a file that is missing was the migration's doing, and not
+            a user's, only if the table of files goes back, too.
+
+    Returns:
+        How many files were put back.
+    """
+    since = deployment.journal.data.get("kept_since")
     restored = 0
     for name in FILE_FOLDERS:
-        copy = os.path.join(folder, "files", name)
-        restored += len(snapshot.put_back(copy, os.path.join(deployment.site.folder, name), deployment.context.user))
+        copy, target = os.path.join(folder, "files", name), os.path.join(deployment.site.folder, name)
+        keep = set() if since is None else _of_users(copy, target, clock.parse(since).timestamp(), tables)
+        restored += len(snapshot.put_back(copy, target, deployment.context.user, keep=keep))
     return restored
+
+
+def _of_users(copy: str, target: str, since: float, tables: t.Collection[str] | None) -> set[str]:
+    """The files of a backup that users have changed or removed since a moment (s since 1970)."""
+    files_go_back = tables is None or "tabFile" in tables
+    found = set()
+    for path in snapshot.listing(copy):
+        try:
+            changed = os.lstat(os.path.join(target, path)).st_ctime
+        except OSError:
+            if not files_go_back:
+                found.add(path)
+            continue
+        if changed >= since:
+            found.add(path)
+    return found
 
 
 def _save_config(deployment: SiteDeployment) -> None:

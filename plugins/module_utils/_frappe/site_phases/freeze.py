@@ -23,6 +23,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import wa
 # A request reads the site's configuration before it connects to the database. One that read it just before the freeze
 # has connected by then, and is waited for like every other.
 _GRACE = 0.3
+_HTTP_TIMEOUT = 120.0
 
 
 def stop_writes(deployment: SiteDeployment, release: Release) -> dict[str, t.Any]:
@@ -38,8 +39,10 @@ def stop_writes(deployment: SiteDeployment, release: Release) -> dict[str, t.Any
     Raises:
         LockstepError: The freeze is not in force, or a request or job doesn't end in time.
     """
-    options = deployment.options
-    if options.freeze == "full":
+    options, bench = deployment.options, deployment.context.bench(release)
+    deadline = time.monotonic() + options.drain_timeout
+    if options.freeze == "full" or deployment.site.refuses_readers():
+        # Who closed the site to readers doesn't want them to see it while it is frozen for us.
         deployment.traffic.close()
     deployment.site.freeze()
     SiteHealth(deployment).wait_frozen(release)
@@ -47,22 +50,27 @@ def stop_writes(deployment: SiteDeployment, release: Release) -> dict[str, t.Any
     database = deployment.database()
     existing = watcher.connection_ids(database)
     # Jobs first: one that renders or asks somebody else sleeps on its connection, which must not be ended under it.
-    drained = drain_jobs(deployment, deployment.context.bench(release))
-    ended = watcher.wait_for_old_connections(database, existing, options.drain_timeout)
+    drained = drain_jobs(deployment, bench, deadline)
+    ended = watcher.wait_for_old_connections(database, existing, _left(deadline), idle=_longest_request(bench))
     if existing:
         # A request that was under way may have put one into the queue meanwhile.
-        drained += drain_jobs(deployment, deployment.context.bench(release))
+        drained += drain_jobs(deployment, bench, deadline)
     return {"jobs_drained": drained, "connections_ended": len(ended)}
 
 
-def drain_jobs(deployment: SiteDeployment, bench: Bench) -> int:
+def drain_jobs(deployment: SiteDeployment, bench: Bench, deadline: float | None = None) -> int:
     """Wait until no job of the site is queued or running; how many ended meanwhile is returned.
 
+    Args:
+        deployment: The site's deployment.
+        bench: The bench whose workers run them.
+        deadline: Until when, by the monotonic clock; a drain timeout from now if None.
+
     Raises:
-        LockstepError: One is still there at the drain timeout; names it.
+        LockstepError: One is still there then; names it.
     """
     timeout = deployment.options.drain_timeout
-    jobs = wait_for_jobs(bench, deployment.site.name, timeout)
+    jobs = wait_for_jobs(bench, deployment.site.name, timeout if deadline is None else _left(deadline))
     if jobs.idle:
         return jobs.drained
     raise LockstepError(
@@ -70,6 +78,19 @@ def drain_jobs(deployment: SiteDeployment, bench: Bench) -> int:
         hint="wait for them, or set drain_timeout higher",
         detail=[*jobs.running, *jobs.queued][:20],
     )
+
+
+def _left(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
+
+
+def _longest_request(bench: Bench) -> float:
+    """Seconds after which nginx and gunicorn give a request up (bench's own setting, which makes both).
+
+    A connection that sleeps for longer has nobody behind it. One that sleeps for less may be a request that waits for
+    somebody else, a payment for example, and has still to write.
+    """
+    return float(bench.common_config().get("http_timeout") or _HTTP_TIMEOUT)
 
 
 def let_writes_in(deployment: SiteDeployment, flags: t.Mapping[str, t.Any]) -> None:
@@ -85,7 +106,7 @@ class Freeze(Phase):
 
     def __init__(self, deployment: SiteDeployment) -> None:
         self._deployment = deployment
-        self.timeout = deployment.options.drain_timeout * 3 + 60
+        self.timeout = deployment.options.drain_timeout + 120
 
     def run(self, step: Step) -> dict[str, t.Any]:
         # Flags of an attempt that died after its freeze are the freeze's own, not the user's.

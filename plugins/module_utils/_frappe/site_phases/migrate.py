@@ -38,12 +38,14 @@ class Migrate(Phase):
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
+        end_orphan(step.intent.get("process"))
         new_apps = [app for app in deployment.options.apps if app not in deployment.journal.data["installed"]]
         needed = bool(deployment.journal.data["reasons_to_migrate"])
         with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
             # A request that only reads can still have put a job into the queue.
             drained = beside.submit(drain_jobs, deployment, deployment.old) if needed or new_apps else None
-            began = impact.begin(deployment)
+            # What an attempt before has changed must stay what it is compared with.
+            began = step.intent.get("began") or impact.begin(deployment)
             if drained is not None:
                 drained.result()
         step.note(settings=sorted(deployment.options.config), install=new_apps, began=began)
@@ -138,7 +140,7 @@ def put_back(deployment: SiteDeployment, step: Step) -> dict[str, t.Any]:
     folder = os.path.join(taken.intent["folder"], "database")
     found = restore.restore(deployment.database(), folder, content["database"], tables, admin=admin)
     impact.forget(deployment)
-    files = backup.restore_files(deployment, taken.intent["folder"])
+    files = backup.restore_files(deployment, taken.intent["folder"], tables)
     return {"tables": len(found["restored"]), "dropped": len(found["dropped"]), "way": found["way"], "files": files}
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 
@@ -36,22 +38,20 @@ class Switch(Phase):
     """The scheduler sees the site in the new release only, traffic goes there, and that is believed from outside."""
 
     name = "switch"
-    timeout = 300
 
     def __init__(self, deployment: SiteDeployment) -> None:
         self._deployment = deployment
+        self.timeout = deployment.options.health_check_timeout + 300
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
-        step.note(before=deployment.before.id, after=deployment.after.id)
         # The caches of the new release were cleared when the migration had ended.
         self._move(deployment.before, deployment.after)
         return {"release": deployment.after.id}
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
-        before = deployment.context.require_release(step.intent["before"])
-        after = deployment.context.require_release(step.intent["after"])
+        before, after = deployment.before, deployment.after
         Processes(deployment.context).start(before)
         # Nobody reads through this release yet, and what it cached is from before.
         clear_cache(deployment.context.bench(before), deployment.site.name)
@@ -74,6 +74,7 @@ class Confirm(Phase):
 
     def __init__(self, deployment: SiteDeployment) -> None:
         self._deployment = deployment
+        self.timeout = deployment.options.wait_time + 900
 
     def run(self, step: Step) -> dict[str, t.Any]:
         if self._deployment.site.refuses_readers():
@@ -81,11 +82,13 @@ class Confirm(Phase):
             return {"skipped": True, "reason": "the site was in maintenance before and still is"}
         health = SiteHealth(self._deployment)
         health.watch(self._deployment.after, self._deployment.options.wait_time)
-        return {"validation": health.validate(self._deployment.after)}
+        found = health.validate(self._deployment.after)
+        failed = [f"{check['name']}: {check['message']}" for check in found["checks"] if check["passed"] is False]
+        return {"validation": found, "warnings": failed}
 
 
 class Retire(Phase):
-    """Stop the release before once no site is active in it; it stays on disk for the way back."""
+    """Stop the release before once no site needs it; it stays on disk for the way back."""
 
     name = "retire"
     timeout = 1800
@@ -94,10 +97,25 @@ class Retire(Phase):
         self._deployment = deployment
 
     def run(self, step: Step) -> dict[str, t.Any]:
-        before = self._deployment.before
-        step.note(before=before.id)
-        return {"stopped": Processes(self._deployment.context).stop_if_unused(before)}
+        deployment = self._deployment
+        left = _await_jobs(deployment)
+        return {"stopped": Processes(deployment.context).stop_if_unused(deployment.before), "warnings": left}
 
     def undo(self, step: Step) -> dict[str, t.Any]:
-        before = self._deployment.context.require_release(step.intent["before"])
-        return {"started": Processes(self._deployment.context).start(before)}
+        return {"started": Processes(self._deployment.context).start(self._deployment.before)}
+
+
+def _await_jobs(deployment: SiteDeployment) -> list[str]:
+    """Wait for jobs that requests which only read put into the old release's queue during the freeze.
+
+    Returns:
+        What an administrator should know of those that did not end; the site is live, so that is no failure.
+    """
+    where = f"release {deployment.before.id}, which the site left"
+    try:
+        left = wait_for_jobs(deployment.old, deployment.site.name, deployment.options.drain_timeout)
+    except LockstepError as error:
+        return [f"whether jobs are left in {where}, is not known: {error.message}"]
+    if left.idle:
+        return []
+    return [f"{len(left.running)} running and {len(left.queued)} queued jobs are left in {where}"]
