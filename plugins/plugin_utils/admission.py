@@ -289,6 +289,9 @@ def _ranks(
     the lower bound (forward-backward improvement, Tormos and Lova 2001; measured in tests/benchmarks/simulate.py).
     """
     remaining = _longest_remaining(units, needs, followers)
+    if window == 1:
+        # One at a time takes as long in any order, and users have put first whom they want to be first.
+        return dict.fromkeys(units, 0.0)
     by_path = {name: -seconds for name, seconds in remaining.items()}
     if not window or window >= len(units):
         return by_path

@@ -99,7 +99,7 @@ class BenchContext:
         path = os.path.normpath(options["path"])
         if not os.path.isdir(path):
             raise LockstepError(f"{path} is not a bench: there is no such folder")
-        self.user: str = options["user"] or pwd.getpwuid(os.stat(path).st_uid).pw_name
+        self.user = _user_of(path, options["user"])
         self.command: str = options["bench_command"]
         self.state_dir: str = options["state_dir"]
         root = options["root"] or os.path.join(os.path.dirname(path), "lockstep", options["name"])
@@ -189,6 +189,19 @@ class BenchContext:
         if found is None or not found.ready:
             raise LockstepError(f"release {release} of {self.layout.name} is not built on this server")
         return found
+
+
+def _user_of(path: str, given: str | None) -> str:
+    """Who owns a bench, unless the deployment file says whose it is.
+
+    Raises:
+        LockstepError: There is no such user.
+    """
+    try:
+        return pwd.getpwnam(given).pw_name if given else pwd.getpwuid(os.stat(path).st_uid).pw_name
+    except KeyError:
+        told = f"there is no user {given} on this server" if given else f"{path} belongs to nobody this server knows"
+        raise LockstepError(told, hint="correct the bench's user in the deployment file") from None
 
 
 def _supervision(options: t.Mapping[str, t.Any]) -> Supervision:

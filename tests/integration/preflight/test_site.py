@@ -98,15 +98,14 @@ def test_a_paused_scheduler_is_a_warning(look: Look) -> None:
         assert f"the scheduler of {ONE} is switched off (pause_scheduler, System Settings)" in look.at_site().warnings
 
 
-def test_a_running_migration_is_a_warning_and_its_old_lock_file_is_none(look: Look) -> None:
+def test_a_running_migration_is_a_failure_and_its_old_lock_file_is_none(look: Look) -> None:
     path = look.stage.bench.site_file(ONE, "locks", "bench_migrate.lock")
     with look.file(path, ""):
         assert look.at_site().warnings == NO_SCHEDULER
         with path.open() as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             found = look.at_site()
-    assert found.valid
-    assert f"a migration of {ONE} is running: it would be waited for" in found.warnings
+    assert found.failed == [f"a migration of {ONE} is running; wait for it to end"]
 
 
 def start_jobs(look: Look, count: int, seconds: float) -> None:
