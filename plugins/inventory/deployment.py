@@ -136,12 +136,14 @@ class InventoryModule(BaseInventoryPlugin):
         try:
             self._add(self._load(path, choices))
         except LockstepError as error:
+            errors = error.lines if isinstance(error, DeploymentError) else [str(error)]
             self._add_controller(
                 lockstep_deployment_file=file and os.path.abspath(file),
                 lockstep_deployment=None,
-                lockstep_deployment_errors=error.lines if isinstance(error, DeploymentError) else [str(error)],
+                lockstep_deployment_errors=errors,
             )
-            self.display.warning(f"{error.message}. There are no units; lockstep_deployment_errors says what is wrong.")
+            more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+            self.display.warning(f"There are no units: {errors[0]}{more}")
         except RecursionError as error:
             raise AnsibleParserError(f"{path} is nested too deeply, or contains itself.") from error
 
