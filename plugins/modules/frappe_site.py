@@ -61,10 +61,10 @@ options:
     default: true
   tests:
     description: >-
-      Commands, as argument lists, that must succeed on the new release before traffic moves.
-      They run in its folder with E(LOCKSTEP_SITE) and E(LOCKSTEP_BENCH) set.
+      Commands that must succeed on the new release before traffic moves, each a list of its words or a text that is split
+      into words as a shell does it. They run in its folder with E(LOCKSTEP_SITE) and E(LOCKSTEP_BENCH) set.
     type: list
-    elements: list
+    elements: raw
     default: []
   health:
     description: >-
@@ -192,7 +192,7 @@ ARGUMENTS = {
     "config": {"type": "json", "no_log": True},
     "freeze": {"type": "str", "choices": ["reads", "full"], "default": "reads"},
     "backup": {"type": "bool", "default": True},
-    "tests": {"type": "list", "elements": "list", "default": []},
+    "tests": {"type": "list", "elements": "raw", "default": []},
     "health": {"type": "list", "elements": "dict", "default": []},
     "timeout": {"type": "float", "default": 900},
     "drain_timeout": {"type": "float", "default": 300},

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
@@ -72,7 +73,7 @@ def site_options(params: t.Mapping[str, t.Any]) -> Options:
         config=json.loads(params["config"] or "{}"),
         freeze=params["freeze"],
         backup=params["backup"],
-        tests=params["tests"],
+        tests=[shlex.split(test) if isinstance(test, str) else [str(word) for word in test] for test in params["tests"]],
         endpoints=params["health"],
         timeout=params["timeout"],
         drain_timeout=params["drain_timeout"],

@@ -194,3 +194,16 @@ def test_without_a_backup_a_migration_that_fails_can_not_be_undone_and_nobody_sa
     assert step.result == {"skipped": True, "reason": "skip_backup"}
     assert ground.site(LOST).is_frozen()
     assert ground.context.locks().describe(LOST)["owner"] == journal.deployment_id
+
+
+def test_the_users_own_tests_decide_before_traffic_moves(ground: Ground, found: As) -> None:
+    passing, failing = (
+        ["test", "-d", "apps/custom_app"],
+        ["sh", "-c", 'echo "$LOCKSTEP_SITE is not good enough"; exit 3'],
+    )
+    with pytest.raises(LockstepError, match="the test sh -c .* failed with return code 3") as caught:
+        ground.deploy(TWO, tests=(passing, failing))
+    assert f"{TWO} is not good enough" in str(caught.value.detail)
+    found.require()
+    ground.deploy(TWO, tests=(passing,))
+    assert ground.get(TWO, "version") == "1.0.0"
