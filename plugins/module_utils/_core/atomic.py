@@ -10,13 +10,12 @@ import ctypes
 import errno
 import json
 import os
-import pwd
-import tempfile
+import secrets
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import beneath, entries
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 
-_AT_FDCWD = -100
 _RENAME_EXCHANGE = 2
 
 
@@ -33,33 +32,44 @@ def write_text(path: str, text: str, mode: int = 0o600, owner: str | None = None
     """Replace a file as a whole: temporary file beside it, fsync, rename, fsync of the folder.
 
     Args:
-        path: The file; its folder must exist. A symlink is followed, so that the link stays.
+        path: The file; its folder must exist. A symlink is followed, so that the link stays, but not with ``owner``.
         text: The new content, written as UTF-8.
         mode: Permissions of the new file.
-        owner: User who shall own it (with that user's group); only root can give files away.
+        owner: User who shall own it (with that user's group); only root can give files away. Such a user owns the
+            folder, too, and could plant a link to a file of somebody else.
 
     Raises:
-        LockstepError: The file can't be written (full disk, missing folder, permission).
+        LockstepError: The file can't be written (full disk, missing folder, permission), or is a link that may not be
+            followed; see :mod:`.beneath`.
     """
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    temporary = ""
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=".lockstep-", dir=folder)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as handle:
+        with (beneath.located if owner is None else beneath.parent)(path) as (folder, name):
+            if beneath.is_link(name, folder):
+                raise LockstepError(f"{path} is a symlink: not written", hint="put the file itself in its place")
+            _replace(folder, name, text, mode, entries.owner_of(owner))
+    except OSError as error:
+        raise LockstepError(f"{path} could not be written: {error.strerror or error}") from error
+
+
+def _replace(folder: int, name: str, text: str, mode: int, owner: entries.Owner | None) -> None:
+    temporary = _temporary()
+    try:
+        with open(entries.make_file(temporary, folder), "w", encoding="utf-8") as handle:
             handle.write(text)
             handle.flush()
+            if owner is not None:
+                os.fchown(handle.fileno(), *owner)
             os.fchmod(handle.fileno(), mode)
-            if owner is not None and os.geteuid() == 0:
-                account = pwd.getpwnam(owner)
-                os.fchown(handle.fileno(), account.pw_uid, account.pw_gid)
             os.fsync(handle.fileno())
-        os.rename(temporary, target)
-        fsync_dir(folder)
-    except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise LockstepError(f"{path} could not be written: {error.strerror or error}") from error
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        os.fsync(folder)
+    except BaseException:
+        entries.unlink(temporary, folder)
+        raise
+
+
+def _temporary() -> str:
+    return f".lockstep-{secrets.token_hex(8)}"
 
 
 def write_json(path: str, data: t.Any, mode: int = 0o600, owner: str | None = None) -> None:
@@ -74,10 +84,10 @@ def read_json(path: str, default: t.Any = None) -> t.Any:
         Its content, or ``default`` when there is no such file.
 
     Raises:
-        LockstepError: The file is there and isn't JSON, or can't be read.
+        LockstepError: The file is there and isn't JSON, or can't be read, or is behind a link that may not be followed.
     """
     try:
-        with open(path, encoding="utf-8") as handle:
+        with beneath.reading(path) as handle:
             return json.load(handle)
     except FileNotFoundError:
         return default
@@ -94,13 +104,18 @@ def exchange(one: str, other: str) -> None:
         LockstepError: One is missing, they lie on different file systems, or the kernel can't do it.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
-        fsync_dir(os.path.dirname(one) or ".")
-        fsync_dir(os.path.dirname(other) or ".")
-        return
-    number = ctypes.get_errno()
-    reason = "they lie on different file systems" if number == errno.EXDEV else os.strerror(number)
-    raise LockstepError(f"{one} and {other} could not be exchanged: {reason}")
+    try:
+        with beneath.parent(one) as (folder, name), beneath.parent(other) as (other_folder, other_name):
+            paths = folder, os.fsencode(name), other_folder, os.fsencode(other_name)
+            if libc.renameat2(*paths, _RENAME_EXCHANGE) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+            os.fsync(folder)
+            os.fsync(other_folder)
+    except OSError as error:
+        far = error.errno == errno.EXDEV
+        reason = "they lie on different file systems" if far else error.strerror or error
+        raise LockstepError(f"{one} and {other} could not be exchanged: {reason}") from error
 
 
 def replace_symlink(target: str, link: str) -> bool:
@@ -116,18 +131,27 @@ def replace_symlink(target: str, link: str) -> bool:
     Raises:
         LockstepError: There is something else than a symlink at ``link``.
     """
-    if os.path.islink(link):
-        if os.readlink(link) == target:
-            return False
-    elif os.path.lexists(link):
-        raise LockstepError(f"{link} should be a symlink and is not")
-    temporary = f"{link}.{os.getpid()}.new"
     try:
-        os.symlink(target, temporary)
-        os.rename(temporary, link)
+        with beneath.parent(link) as (folder, name):
+            return _point(folder, name, target)
+    except FileExistsError:
+        raise LockstepError(f"{link} should be a symlink and is not") from None
     except OSError as error:
-        if os.path.islink(temporary):
-            os.unlink(temporary)
         raise LockstepError(f"{link} could not be pointed at {target}: {error.strerror}") from error
-    fsync_dir(os.path.dirname(link) or ".")
+
+
+def _point(folder: int, name: str, target: str) -> bool:
+    if beneath.is_link(name, folder):
+        if os.readlink(name, dir_fd=folder) == target:
+            return False
+    elif os.access(name, os.F_OK, dir_fd=folder):
+        raise FileExistsError
+    temporary = _temporary()
+    try:
+        os.symlink(target, temporary, dir_fd=folder)
+        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        entries.unlink(temporary, folder)
+        raise
+    os.fsync(folder)
     return True

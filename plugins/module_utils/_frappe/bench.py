@@ -10,7 +10,7 @@ import json
 import os
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, process
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, beneath, process
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App
 
@@ -101,7 +101,7 @@ class Bench:
 
     def app_names(self) -> list[str]:
         """The apps of the bench, frappe first, then as ``sites/apps.txt`` has them."""
-        with open(os.path.join(self.sites_folder, "apps.txt"), encoding="utf-8") as handle:
+        with beneath.reading(os.path.join(self.sites_folder, "apps.txt")) as handle:
             names = [line.strip() for line in handle if line.strip()]
         return sorted(names, key=lambda name: name != "frappe")
 

@@ -10,6 +10,7 @@ import glob
 import os
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import beneath
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 
@@ -20,7 +21,7 @@ def declared_patches(bench: Bench, app: str) -> list[str]:
     """The lines of an app's ``patches.txt`` that name a patch, as Frappe writes them into its Patch Log: verbatim."""
     found: list[str] = []
     for path in glob.glob(os.path.join(glob.escape(os.path.join(bench.path, "apps", app)), "*", "patches.txt")):
-        with open(path, encoding="utf-8") as handle:
+        with beneath.reading(path) as handle:
             lines = [line.strip() for line in handle]
         found += [line for line in lines if line and not line.startswith(_NO_PATCH)]
     return found

@@ -13,9 +13,8 @@ Every change is one ``renameat2`` exchange, so that whoever reads meanwhile find
 from __future__ import annotations
 
 import os
-import shutil
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, folders
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, beneath, entries, folders
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import Layout
@@ -92,16 +91,13 @@ class Placement:
         place = self._place(bench)
         if os.path.lexists(place):
             return False
-        os.symlink(self.data, place)
-        folders.give(place, self._user)
+        folders.link(place, self.data, self._user)
         atomic.fsync_dir(bench.sites_folder)
         return True
 
     def remove_passive(self, bench: Bench) -> None:
         """Take the site out of a bench in which it is not active."""
-        place = self._place(bench)
-        if os.path.islink(place):
-            os.unlink(place)
+        folders.remove_link(self._place(bench))
 
     def activate(self, bench: Bench) -> None:
         """Let the bench's scheduler see the site."""
@@ -111,15 +107,14 @@ class Placement:
             return
         self._make_links(self._spare, os.listdir(self.data))
         atomic.exchange(self._spare, self._place(bench))
-        os.unlink(self._spare)
+        folders.remove_link(self._spare)
 
     def deactivate(self, bench: Bench) -> None:
         """Hide the site from the bench's scheduler; what it made in the site's folder meanwhile goes to the data."""
         self._clear_spare()
         if not self.is_active(bench):
             return
-        os.symlink(self.data, self._spare)
-        folders.give(self._spare, self._user)
+        folders.link(self._spare, self.data, self._user)
         atomic.exchange(self._spare, self._place(bench))
         self._collect(self._spare)
         folders.remove_tree(self._spare, os.path.dirname(self._spare))
@@ -138,8 +133,7 @@ class Placement:
             return
         link = os.path.join(folder, entry)
         if not os.path.lexists(link):
-            os.symlink(os.path.join(self.data, entry), link)
-            folders.give(link, self._user)
+            folders.link(link, os.path.join(self.data, entry), self._user)
 
     def _link_missing(self, bench: Bench) -> None:
         """Links for entries that came to the data after the folder of links was made."""
@@ -149,16 +143,13 @@ class Placement:
 
     def _collect(self, folder: str) -> None:
         """Move to the data what is not a link: made by the bench, or written over a link by rename."""
-        for entry in os.listdir(folder):
-            path = os.path.join(folder, entry)
-            if os.path.islink(path):
-                continue
-            target = os.path.join(self.data, entry)
-            if os.path.isdir(path) and os.path.isdir(target):
-                shutil.copytree(path, target, symlinks=True, dirs_exist_ok=True)
-                shutil.rmtree(path)
-            else:
-                os.rename(path, target)
+        try:
+            with beneath.folder(folder) as source, beneath.folder(self.data) as target:
+                for entry in os.listdir(source):
+                    if not beneath.is_link(entry, source):
+                        entries.move(entry, source, target)
+        except OSError as error:
+            raise LockstepError(f"{folder} could not be moved to {self.data}: {error}") from error
 
     def _clear_spare(self) -> None:
         """What an exchange that died half-way left: a link, or a folder of links with entries worth keeping."""

@@ -16,10 +16,22 @@ import re
 import shlex
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import beneath
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 
 #: Answers carry it, so that who looks from outside knows which release answered.
 RELEASE_HEADER = "X-Lockstep-Release"
+
+_HINT = "look who changed config/supervisor.conf of that bench; `bench setup supervisor` writes it anew"
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@$-]*\Z")
+_COMMAND = re.compile(r"[A-Za-z0-9_./][^%]*\Z")
+# A line's end or another control character, what continues a line for systemd, what begins a comment for supervisor.
+_ENDS_VALUE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|\\\Z|\s[;#]")
+# What supervisor does by itself with the output of a program.
+_NO_FILE = ("AUTO", "NONE")
+_MOST_PROCESSES = 256
 
 _GUNICORN_HOOK = '''\
 """Written by lockstep.deploy: every answer says which release gave it."""
@@ -72,13 +84,16 @@ def read_programs(path: str) -> tuple[list[Program], list[str]]:
     """
     parser = configparser.RawConfigParser(strict=False, inline_comment_prefixes=(";",))
     try:
-        with open(path, encoding="utf-8") as handle:
+        with beneath.reading(path) as handle:
             parser.read_file(handle)
-    except (OSError, configparser.Error) as error:
+    except (OSError, ValueError, configparser.Error) as error:
         raise LockstepError(
             f"{path} can't be read: {error}", hint="run `bench setup supervisor` in that bench"
         ) from error
-    programs = [_program(name, parser[name]) for name in parser.sections() if name.startswith("program:")]
+    try:
+        programs = [_program(name, parser[name]) for name in parser.sections() if name.startswith("program:")]
+    except (KeyError, ValueError) as error:
+        raise LockstepError(f"a program of {path} has no command, or one that can't be read: {error}") from error
     groups = [name.split(":", 1)[1] for name in parser.sections() if name.startswith("group:")]
     return programs, groups
 
@@ -95,8 +110,44 @@ def of_release(programs: t.Sequence[Program], group: str, socket: str, hook: str
     return [_renamed(program, group, socket, hook) for program in programs]
 
 
+def confined(programs: t.Sequence[Program], folder: str) -> list[Program]:
+    """The same programs, if they log into their own bench or where their process manager likes.
+
+    The process manager is root and makes the files; the configuration they are from is the bench's user's.
+
+    Args:
+        programs: As :func:`read_programs` found them.
+        folder: The bench.
+
+    Raises:
+        LockstepError: A log lies elsewhere, also through a link.
+    """
+    own = os.path.realpath(folder)
+    for program in programs:
+        for path in (program.stdout, program.stderr):
+            if path not in _NO_FILE and not os.path.realpath(path).startswith(own + "/"):
+                raise LockstepError(f"program {program.name} logs to {path}, which is not below {folder}", hint=_HINT)
+    return list(programs)
+
+
+def safe_name(name: str) -> str:
+    """A name that means nothing else to supervisor, systemd or a file system.
+
+    Raises:
+        LockstepError: It is none.
+    """
+    if not _NAME.match(name):
+        raise LockstepError(f"{name!r} is no name for a program or group of processes", hint=_HINT)
+    return name
+
+
 def supervisor_text(programs: t.Sequence[Program], group: str, user: str | None) -> str:
-    """A supervisor configuration for a release: one group with all programs, redis started first and stopped last."""
+    """A supervisor configuration for a release: one group with all programs, redis started first and stopped last.
+
+    Raises:
+        LockstepError: A value could mean more than itself in such a file.
+    """
+    _require_plain(programs, group, user)
     parts = [f"; written by lockstep.deploy for {group}", f"[group:{group}]"]
     parts.append("programs=" + ",".join(program.name for program in programs))
     for program in programs:
@@ -124,7 +175,12 @@ def supervisor_text(programs: t.Sequence[Program], group: str, user: str | None)
 
 
 def systemd_units(programs: t.Sequence[Program], group: str, user: str) -> dict[str, str]:
-    """A target and one service per process, by file name; the target starts and stops them all."""
+    """A target and one service per process, by file name; the target starts and stops them all.
+
+    Raises:
+        LockstepError: A value could mean more than itself in such a file.
+    """
+    _require_plain(programs, group, user)
     units = {f"{group}.target": _target(group)}
     redis = [f"{program.name}-0.service" for program in programs if program.is_redis]
     for program in programs:
@@ -145,9 +201,45 @@ def _service(program: Program, group: str, user: str, after: str) -> str:
         f"[Service]\nUser={user}\nWorkingDirectory={program.directory}\n{environment}"
         f"ExecStart={shlex.join(program.argv).replace('%', '%%')}\n"
         f"Restart=always\nRestartSec=1\nTimeoutStopSec={program.stop_seconds}\n"
-        f"StandardOutput=append:{program.stdout}\nStandardError=append:{program.stderr}\n\n"
+        f"StandardOutput={_log(program.stdout)}\nStandardError={_log(program.stderr)}\n\n"
         f"[Install]\nWantedBy={group}.target\n"
     )
+
+
+def _log(path: str) -> str:
+    return "journal" if path in _NO_FILE else f"append:{path}"
+
+
+def _require_plain(programs: t.Sequence[Program], group: str, user: str | None) -> None:
+    """Refuse what would not stay the value it is: root reads these files, and a bench's user wrote most of it."""
+    safe_name(group)
+    if user is not None and not _USER.match(user):
+        raise LockstepError(f"{user!r} is no name of a user")
+    for program in programs:
+        safe_name(program.name)
+        _require_values(program)
+        paths = [program.directory, *(path for path in (program.stdout, program.stderr) if path not in _NO_FILE)]
+        for path in paths:
+            if not path.startswith("/") or ".." in path.split("/") or "%" in path:
+                raise LockstepError(f"program {program.name}: {path!r} is no absolute path", hint=_HINT)
+        if not 1 <= program.processes <= _MOST_PROCESSES:
+            raise LockstepError(f"program {program.name}: {program.processes} is no number of processes", hint=_HINT)
+
+
+def _require_values(program: Program) -> None:
+    # systemd takes signs before a command for orders: "+" runs it as root whatever User= says (systemd.service(5)).
+    if not program.argv or not _COMMAND.match(program.argv[0]):
+        raise LockstepError(f"program {program.name} has no command that can be run", hint=_HINT)
+    # "%%" is a percent sign to both; else supervisor puts in what its own environment holds, systemd likewise.
+    if "%" in program.environment.replace("%%", ""):
+        raise LockstepError(f"program {program.name}: {program.environment!r} refers to other settings", hint=_HINT)
+    try:
+        shlex.split(program.environment)
+    except ValueError as error:
+        raise LockstepError(f"program {program.name}: {program.environment!r}: {error}", hint=_HINT) from error
+    for value in (*program.argv, program.directory, program.stdout, program.stderr, program.environment):
+        if _ENDS_VALUE.search(value):
+            raise LockstepError(f"program {program.name}: {value!r} is more than one value", hint=_HINT)
 
 
 def _program(section: str, found: t.Mapping[str, str]) -> Program:
@@ -169,5 +261,7 @@ def _renamed(program: Program, group: str, socket: str, hook: str) -> Program:
     if not program.is_web:
         return renamed
     argv = list(program.argv)
+    if "-b" not in argv[:-1]:
+        raise LockstepError(f"program {program.name} doesn't say where gunicorn listens (-b)", hint=_HINT)
     argv[argv.index("-b") + 1] = f"unix:{socket}"
     return renamed._replace(argv=(argv[0], "-c", hook, *argv[1:]))

@@ -175,5 +175,6 @@ class Builder:
         """Make the release's processes known to the process manager; nothing is started."""
         programs, _groups = programs_of.read_programs(os.path.join(release.path, "config", "supervisor.conf"))
         group, socket = self._context.group(release), self._context.runtime(release).socket(WEB)
-        renamed = programs_of.of_release(programs, group, socket, self._hook(release))
+        own = programs_of.confined(programs, release.path)
+        renamed = programs_of.of_release(own, group, socket, self._hook(release))
         self._context.supervision.install(group, renamed, self._context.user)

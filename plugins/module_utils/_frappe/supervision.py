@@ -90,6 +90,7 @@ class Supervisor:
         return [line for line in self._status().splitlines() if line.startswith(f"{group}:")]
 
     def start_foreign(self, groups: t.Sequence[str]) -> None:
+        groups = [programs_of.safe_name(group) for group in groups]
         stopped = self._file_of(groups, _STOPPED)
         if stopped:
             os.rename(stopped, stopped[: -len(_STOPPED)])
@@ -98,6 +99,7 @@ class Supervisor:
             self._run("start", f"{group}:*", accepted=(0, 7))
 
     def stop_foreign(self, groups: t.Sequence[str]) -> None:
+        groups = [programs_of.safe_name(group) for group in groups]
         included = self._file_of(groups)
         if included:
             os.rename(included, included + _STOPPED)

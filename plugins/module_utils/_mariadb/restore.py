@@ -13,6 +13,7 @@ import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.folders import require_ours
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import objects
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import LOCK_TIMEOUT, DatabaseError
@@ -144,10 +145,12 @@ def restore(
         ``redefined``, ``left_out`` (see :class:`.Remade`), ``connections_ended``, ``rows``, ``seconds``.
 
     Raises:
-        LockstepError: The backup is damaged, or its content can't be loaded: nothing was changed yet if there is an
-            admin. Or somebody uses a table for too long.
+        LockstepError: The backup is damaged or not ours, or its content can't be loaded: nothing was changed yet if
+            there is an admin. Or somebody uses a table for too long.
     """
     began = time.monotonic()
+    # Its statements are run, by the server's administrator where there is one.
+    require_ours(folder)
     end_orphans(admin or database, database.name)
     live = listing(database.query, database.name)
     refers = references(database.query, database.name)

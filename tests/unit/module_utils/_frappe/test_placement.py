@@ -138,6 +138,16 @@ def test_what_a_bench_made_or_rewrote_is_in_the_data_when_it_is_hidden(adopted: 
     assert (pathlib.Path(adopted.placement.data) / "task-logs" / "today").read_text() == "made"
 
 
+def test_what_a_bench_made_is_not_moved_through_a_link_in_the_data(adopted: Place, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "cron.d").mkdir()
+    (pathlib.Path(adopted.placement.data) / "evil").symlink_to(tmp_path / "cron.d")
+    (adopted.folder / "evil").mkdir()
+    (adopted.folder / "evil" / "x").write_text("* * * * * root true")
+    adopted.placement.deactivate(adopted.old)
+    assert os.listdir(tmp_path / "cron.d") == []
+    assert (adopted.folder / "evil" / "x").read_text() == "* * * * * root true", "it is kept"
+
+
 def test_the_list_of_touched_tables_is_never_a_link(adopted: Place) -> None:
     (pathlib.Path(adopted.placement.data) / "touched_tables.json").write_text("[]")
     adopted.placement.activate(adopted.new)

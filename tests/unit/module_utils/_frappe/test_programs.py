@@ -190,6 +190,86 @@ def test_a_file_that_is_no_supervisor_configuration_is_a_clear_error(tmp_path: p
     assert "bench setup supervisor" in str(caught.value.hint)
 
 
+def _written(changed: Program) -> list[t.Callable[[], object]]:
+    return [
+        lambda: programs.supervisor_text([changed], "g", "frappe"),
+        lambda: programs.systemd_units([changed], "g", "frappe"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"directory": "/b\n[program:evil]\nuser=root"},
+        {"stdout": "/b/logs/x\n[program:evil]"},
+        {"environment": 'A="1"\n\n[program:evil]'},
+        {"argv": ("/bin/true", "a\n[program:evil]")},
+        {"argv": ("/bin/true", "a\x0bb")},
+        {"argv": ("/bin/true", "a ;b")},
+        {"argv": ("+/bin/true",)},
+        {"argv": ()},
+        {"directory": "relative"},
+        {"directory": "/b/%(ENV_HOME)s"},
+        {"directory": "/b\\"},
+        {"stderr": "/b/../etc/x"},
+        {"environment": 'A="%(ENV_SECRET)s"'},
+        {"environment": 'A="'},
+        {"name": "../../etc/x"},
+        {"name": "a]\n[b"},
+        {"processes": 0},
+        {"processes": 10**9},
+    ],
+)
+def test_what_would_mean_more_than_itself_to_root_is_refused(found: list[Program], change: dict[str, t.Any]) -> None:
+    for write in _written(found[1]._replace(**change)):
+        with pytest.raises(LockstepError):
+            write()
+
+
+def test_no_user_and_no_group_can_carry_further_settings(found: list[Program]) -> None:
+    for group, user in (("g\n", "frappe"), ("g", "frappe\nuser=root"), ("a b", "frappe")):
+        with pytest.raises(LockstepError):
+            programs.supervisor_text(found, group, user)
+        with pytest.raises(LockstepError):
+            programs.systemd_units(found, group, user)
+
+
+def test_a_continued_line_of_bench_makes_no_section_of_its_own(tmp_path: pathlib.Path) -> None:
+    evil = BENCH_FILE.replace("directory=/b\n", "directory=/b\n  [program:evil]\n  command=/bin/sh\n  user=root\n", 1)
+    assert evil != BENCH_FILE
+    (tmp_path / "supervisor.conf").write_text(evil)
+    read, _groups = programs.read_programs(str(tmp_path / "supervisor.conf"))
+    released = programs.of_release(read, "g", SOCKET, "/b/config/gunicorn.py")
+    for write in (programs.supervisor_text, programs.systemd_units):
+        with pytest.raises(LockstepError, match="more than one value"):
+            write(released, "g", "frappe")
+
+
+@pytest.mark.parametrize("line", ["", "command=/bin/sh 'a", "command=/bin/sh\nnumprocs=many"])
+def test_a_program_that_cannot_be_read_is_a_clear_error(tmp_path: pathlib.Path, line: str) -> None:
+    (tmp_path / "supervisor.conf").write_text(f"[program:x]\n{line}\n")
+    with pytest.raises(LockstepError, match=r"a program of .* has no command, or one that can't be read"):
+        programs.read_programs(str(tmp_path / "supervisor.conf"))
+
+
+def test_logs_stay_in_the_bench(found: list[Program], tmp_path: pathlib.Path) -> None:
+    bench = tmp_path / "bench"
+    (bench / "logs").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(bench)
+    inside = found[1]._replace(stdout=str(bench / "logs" / "a.log"), stderr=str(tmp_path / "link" / "logs" / "b.log"))
+    assert programs.confined([inside, found[4]], str(bench)) == [inside, found[4]], "also those that name no file"
+    (bench / "logs" / "planted.log").symlink_to(tmp_path / "cron")
+    for path in (tmp_path / "bench2" / "x.log", bench / ".." / "x.log", bench / "logs" / "planted.log"):
+        with pytest.raises(LockstepError, match="not below"):
+            programs.confined([inside._replace(stderr=str(path))], str(bench))
+
+
+def test_systemd_keeps_the_output_of_who_names_no_file(released: list[Program]) -> None:
+    units = programs.systemd_units(released, "g", "frappe")
+    service = _unit(units["lockstep-shop-cafe0123-node-socketio-0.service"])["Service"]
+    assert service["StandardOutput"] == service["StandardError"] == ["journal"]
+
+
 def _unit(text: str) -> dict[str, dict[str, list[str]]]:
     """A systemd unit file; keys may be given more than once."""
     found: dict[str, dict[str, list[str]]] = {}
