@@ -58,13 +58,47 @@ class Adoption:
         context = self._context
         context.adopted.require()
         self._require_sites()
+        missing = self.missing()
+        served_now = self._served_now(missing)
         context.prepare_state()
         self._adopt_bench()
-        missing = self.missing()
         if not missing:
             self._fronts.apply()
             return []
-        return [*self._adopt_sites(missing), *self._crons()]
+        return [*self._adopt_sites(missing, served_now), *self._crons()]
+
+    def look(self) -> list[str]:
+        """What nginx would no longer apply to the sites that were not adopted yet, without changing anything.
+
+        Returns:
+            One sentence each.
+
+        Raises:
+            LockstepError: Something can't be carried over, and a site would be more open without it.
+        """
+        known = self._context.adopted.sites()
+        served_now = self._served_now([site for site in self.missing() if site in known])
+        return list(dict.fromkeys(sentence for found in served_now.sites.values() for sentence in found.lost))
+
+    def _served_now(self, missing: t.Sequence[str]) -> _ServedNow:
+        """How nginx serves sites before anything is changed; all that speaks against it is told at once."""
+        if not missing:
+            return _ServedNow(None, {})
+        server = adopt.Served(self._fronts.nginx.configuration())
+        sites: dict[str, adopt.Found] = {}
+        errors: dict[str, LockstepError] = {}
+        for site in missing:
+            try:
+                found = server.find(site, self._domains(site))
+            except LockstepError as error:
+                errors.setdefault(error.message, error)
+            else:
+                if found is not None:
+                    sites[site] = found
+        if errors:
+            first = next(iter(errors.values()))
+            raise LockstepError("; ".join(errors), left="nothing was changed", hint=first.hint)
+        return _ServedNow(server, sites)
 
     def _require_sites(self) -> None:
         known = set(self._context.adopted.sites())
@@ -88,11 +122,10 @@ class Adoption:
             runtime.install_drop_in(root=context.options["runtime_dir"])
         context.record.set_bridges(self._fronts.bridges(context.record.slots(), adopted))
 
-    def _adopt_sites(self, missing: list[str]) -> list[str]:
+    def _adopt_sites(self, missing: list[str], served_now: _ServedNow) -> list[str]:
         context = self._context
         adopted = context.record.require_adopted()
         folders.ensure(os.path.join(context.layout.root, "data"), context.user)
-        served_now = adopt.Served(self._fronts.nginx.configuration())
         moved: list[Placement] = []
         warnings: list[str] = []
         try:
@@ -104,9 +137,9 @@ class Adoption:
                 traffic.prepare()
                 # The bridge doesn't listen before nginx was reloaded, so this is a plain link and no switch.
                 live.switch(traffic.live, context.runtime(adopted).folder)
-                found = served_now.find(site, self._domains(site))
+                found = served_now.sites.get(site)
                 wanted = self._served_as(found, site, placement)
-                warnings += [*(found.lost if found else ()), *served_now.unknown_hosts(wanted.fronts)]
+                warnings += [*(found.lost if found else ()), *served_now.unknown_hosts(wanted)]
                 context.record.add_site(site, served(wanted))
             self._fronts.apply()
         except LockstepError:
@@ -117,7 +150,9 @@ class Adoption:
     def _domains(self, site: str) -> list[str]:
         """The names a site is known by beside its own: from the deployment file and from its own configuration."""
         placement = Placement(self._context.layout, site, self._context.user)
-        config = Site(site, placement.data, self._context.user).config()
+        unmoved = os.path.join(self._context.adopted.sites_folder, site)
+        folder = placement.data if placement.is_adopted() else unmoved
+        config = Site(site, folder, self._context.user).config()
         own = [item["domain"] if isinstance(item, dict) else str(item) for item in config.get("domains") or []]
         return list(dict.fromkeys([*self._sites[site], *own]))
 
@@ -139,6 +174,7 @@ class Adoption:
             data=placement.data,
             fronts=fronts,
             body_size=(found.body_size if found else None) or "50m",
+            timeout=(found.timeout if found else None) or http_timeout(self._context.adopted),
             access_logs=found.access_logs if found else (),
         )
 
@@ -165,6 +201,22 @@ class Adoption:
         return found
 
 
+class _ServedNow(t.NamedTuple):
+    """nginx before the adoption, and how it serves those of the sites that it serves."""
+
+    server: adopt.Served | None
+    sites: dict[str, adopt.Found]
+
+    def unknown_hosts(self, wanted: model.Site) -> list[str]:
+        return self.server.unknown_hosts(wanted.fronts) if self.server else []
+
+
+def http_timeout(bench: Bench) -> int:
+    """Seconds a request may take where nginx says nothing: what bench would write there."""
+    said = str(bench.common_config().get("http_timeout"))
+    return max(1, int(said)) if said.isdecimal() else model.Site.timeout
+
+
 def ports_of(bench: Bench) -> dict[str, int]:
     """The ports a bench that was not built by us uses.
 
@@ -187,4 +239,4 @@ def ports_of(bench: Bench) -> dict[str, int]:
 def _listen(text: str) -> model.Listen:
     """A line of the deployment file's ``listen``: an address with its options."""
     address, *options = str(text).split()
-    return model.Listen(address, tuple(option for option in options if option in model.LISTEN_OPTIONS))
+    return model.Listen(address, tuple(options))

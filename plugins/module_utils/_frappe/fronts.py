@@ -78,6 +78,7 @@ def served(site: Site) -> dict[str, t.Any]:
             "names": list(front.names),
             "listens": [[listen.address, list(listen.options)] for listen in front.listens],
             "carried": [list(words) for words in front.carried],
+            "inside": [[place, list(words)] for place, words in front.inside],
             "redirect": front.redirect,
         }
         for front in site.fronts
@@ -98,6 +99,8 @@ def _site(name: str, found: t.Mapping[str, t.Any]) -> Site:
             names=tuple(front["names"]),
             listens=tuple(Listen(address, tuple(options)) for address, options in front["listens"]),
             carried=tuple(tuple(words) for words in front["carried"]),
+            # Sites that were adopted before locations were looked at have none.
+            inside=tuple((place, tuple(words)) for place, words in front.get("inside", [])),
             redirect=front["redirect"],
         )
         for front in found["fronts"]

@@ -20,7 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import (
     redis,
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import resources as res
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.adoption import ports_of
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.adoption import Adoption, ports_of
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.findings import Findings, gather
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.fronts import Fronts
@@ -251,6 +251,11 @@ class BenchPreflight:
         nginx.test()
         nginx.master().require()
         found.passed.append("nginx runs and takes its configuration")
+        adoption = Adoption(self._context, dict.fromkeys(self._sites, ()))
+        missing = adoption.missing()
+        if missing:
+            found.warnings += adoption.look()
+            found.passed.append(f"{', '.join(missing)} can be taken over as nginx serves them")
 
     def _disk(self, found: Findings) -> None:
         context = self._context

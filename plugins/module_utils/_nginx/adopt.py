@@ -15,8 +15,14 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import claims, model
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import access, claims, model
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.config import FILE
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.locations import (
+    TIMEOUTS,
+    Locations,
+    is_replaced,
+    seconds,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.parse import Configuration, Directive
 
 # Said by our file too, or of no consequence there.
@@ -28,15 +34,7 @@ _REPLACED = frozenset(
         *("proxy_buffer_size", "proxy_buffers", "proxy_busy_buffers_size"),
     }
 )
-# Who gets in must not change because the traffic moved.
-_CARRIED = frozenset({"http2", "allow", "deny", "satisfy", "auth_basic", "auth_basic_user_file"})
-_LOCATIONS = frozenset(
-    {
-        *(("/",), ("/assets",), ("/assets/",), ("/files",), ("/socket.io",), ("@webserver",)),
-        ("~", "^/protected/(.*)"),
-        ("~*", "^/files/.*.(htm|html|svg|xml)"),
-    }
-)
+_DEFAULT_TIMEOUT = model.Site.timeout
 _HEADERS = frozenset(
     {"x-frame-options", "strict-transport-security", "x-content-type-options", "x-xss-protection", "referrer-policy"}
 )
@@ -50,6 +48,7 @@ class Found:
         site: The site's name.
         fronts: The servers that lead to it, for :class:`model.Site`.
         body_size: Largest request; None where nothing is said.
+        timeout: Seconds its web processes may be silent; None where nothing is said.
         access_logs: Arguments of the ``access_log`` directives that apply to it.
         files: The files it stands in.
         lost: What its servers say that our file won't say, a sentence each.
@@ -58,6 +57,7 @@ class Found:
     site: str
     fronts: tuple[model.Front, ...]
     body_size: str | None
+    timeout: int | None
     access_logs: tuple[model.Words, ...]
     files: tuple[str, ...]
     lost: tuple[str, ...]
@@ -98,7 +98,7 @@ class Served:
             None when no server leads to it.
 
         Raises:
-            LockstepError: Something of it can't be carried over as it is.
+            LockstepError: Something of it can't be carried over as it is, and the site would be more open without it.
         """
         wanted = [site, *domains, *(name for name in self._names.get(site, ()) if model.is_name(name))]
         names = tuple(dict.fromkeys(name.lower() for name in wanted))
@@ -179,18 +179,25 @@ class Served:
     def _found(self, site: str, leading: t.Sequence[_Leading]) -> Found:
         servers = [entry.server for entry in leading]
         serving = next(server for server in servers if not _redirects(server))
-        lost = [sentence for server in servers for sentence in _lost(server)]
+        # One that only redirects has nothing to protect.
+        locations = {id(one): Locations(one, self._http) for one in servers if not _redirects(one)}
+        _refuse([sentence for one in locations.values() for sentence in one.refused()])
+        timeout = max((one.timeout() or 0 for one in locations.values()), default=0) or None
+        size = locations[id(serving)].body_size()
+        lost = [sentence for server in servers for sentence in _lost(server, timeout or _DEFAULT_TIMEOUT)]
+        for one in locations.values():
+            lost += one.lost(timeout or _DEFAULT_TIMEOUT, size)
         logs: list[model.Words] = []
         for item in serving.children("access_log") or self._http.children("access_log"):
             if self._format(item) in self._formats:
                 logs.append(item.args)
             elif item.args[0] != "off":
                 lost.append(f"{item.place}: access_log is not carried over: our file is read before its format")
-        sizes = [*serving.children("client_max_body_size"), *self._http.children("client_max_body_size")]
         return Found(
             site=site,
-            fronts=tuple(entry.front() for entry in leading),
-            body_size=sizes[0].args[0] if sizes else None,
+            fronts=tuple(entry.front(locations.get(id(entry.server))) for entry in leading),
+            body_size=size,
+            timeout=timeout,
             access_logs=tuple(logs),
             files=tuple(dict.fromkeys(server.file for server in servers)),
             lost=tuple(lost),
@@ -209,20 +216,19 @@ class _Leading(t.NamedTuple):
     names: dict[str, None]
     addresses: dict[str, None]
 
-    def front(self) -> model.Front:
+    def front(self, locations: Locations | None) -> model.Front:
         server = self.server
         listens = [item for item in server.children("listen") if claims.address(item.args) in self.addresses]
         also = ("ssl",) if any(item.args == ("on",) for item in server.children("ssl")) else ()
         carried = tuple(
-            (item.name, *item.args)
-            for item in server.block or ()
-            if item.block is None and (item.name in _CARRIED or item.name.startswith("ssl_"))
+            (item.name, *item.args) for item in server.block or () if item.block is None and _is_carried(item.name)
         )
         try:
             return model.Front(
                 tuple(self.names),
                 tuple(_listen(item.args, also) for item in listens) or (model.Listen(str(claims.default_port())),),
                 carried,
+                inside=locations.inside() if locations else (),
                 redirect=_redirects(server),
             )
         except LockstepError as error:
@@ -252,22 +258,33 @@ def _redirects(server: Directive) -> bool:
     return any(word.startswith("https://") for word in targets) and not _passes(server)
 
 
-def _lost(server: Directive) -> t.Iterator[str]:
+def _is_carried(name: str) -> bool:
+    return name == "http2" or name.startswith("ssl_") or access.is_carried(name)
+
+
+def _refuse(sentences: list[str]) -> None:
+    if sentences:
+        raise LockstepError(
+            f"nginx keeps visitors out of a site by what can't be taken over: {'; '.join(sentences)}",
+            hint="move it into the server itself, where allow, deny, satisfy, auth_basic, limit_req and limit_conn are "
+            "carried over if they hold no variables of that server, or remove it",
+        )
+
+
+def _lost(server: Directive, timeout: int) -> t.Iterator[str]:
     if os.path.basename(server.file) == FILE:
         return
     for item in server.block or ():
         if item.name == "location":
-            lost = item.args not in _LOCATIONS and not _error_page(server, item)
+            lost = not is_replaced(server, item)
         elif item.name == "add_header":
             lost = item.args[0].lower() not in _HEADERS
         elif item.name in ("return", "if", "rewrite"):
             lost = not _redirects(server)
+        elif item.name in TIMEOUTS:
+            lost = seconds(item) > timeout
         else:
-            known = item.name in _REPLACED or item.name in _CARRIED
-            lost = not known and not item.name.startswith(("ssl_", "gzip_"))
+            known = item.name in _REPLACED or _is_carried(item.name)
+            lost = not known and not item.name.startswith("gzip_")
         if lost:
             yield f"{item.place}: {' '.join((item.name, *item.args))} is not carried over"
-
-
-def _error_page(server: Directive, location: Directive) -> bool:
-    return any(item.args[-1:] == location.args[-1:] for item in server.children("error_page"))

@@ -14,11 +14,20 @@ in the previous one, unknown hosts get 404 here instead of from Frappe, and the 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import re
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import Bridge, Front, Site, Traffic
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.claims import address
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import (
+    ADDRESS_OPTIONS,
+    Bridge,
+    Front,
+    Site,
+    Traffic,
+    Words,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.parse import quote
 
 FILE = "00-lockstep.conf"
@@ -98,8 +107,9 @@ def render(traffic: Traffic) -> Rendered:
         _text(_generation_server(traffic)),
     ]
     parts += [_text(_bridge(bridge)) for bridge in sorted(traffic.bridges, key=lambda bridge: bridge.socket)]
+    said: set[tuple[str, str]] = set()
     for site in sorted(traffic.sites, key=lambda site: site.name):
-        parts += [_text(_front(site, front, traffic)) for front in site.fronts]
+        parts += [_text(_front(site, _say_once(front, said), traffic)) for front in site.fronts]
     text = "\n".join(parts)
     generation = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Rendered(text.replace(_UNSET, generation), generation)
@@ -172,15 +182,35 @@ def _release(release: str | None) -> Lines:
     return [f"proxy_hide_header {RELEASE_HEADER};", f"add_header {RELEASE_HEADER} {quote(release)} always;"]
 
 
+def _say_once(front: Front, said: set[tuple[str, str]]) -> Front:
+    """A front without what was said of its addresses already: nginx takes that from one server, and refuses more."""
+    listens = []
+    for listen in front.listens:
+        where = address((listen.address,))
+        kinds = {option: (where, option.partition("=")[0]) for option in listen.options if option in ADDRESS_OPTIONS}
+        options = tuple(option for option in listen.options if kinds.get(option) not in said)
+        said.update(kinds.values())
+        listens.append(dataclasses.replace(listen, options=options))
+    return dataclasses.replace(front, listens=tuple(listens))
+
+
 def _front(site: Site, front: Front, traffic: Traffic) -> Lines:
-    body = _redirect() if front.redirect else _site(site, traffic)
+    body = _redirect() if front.redirect else _site(site, front, traffic)
     return _server([*_head(front), "", *_gate(site, front), *_generation(), *body])
 
 
 def _head(front: Front) -> Lines:
     listens = [" ".join(["listen", listen.address, *listen.options]) + ";" for listen in front.listens]
-    carried = [" ".join(quote(word) for word in words) + ";" for words in front.carried]
+    carried = [_directive(words) for words in front.carried]
     return [*listens, f"server_name {' '.join(one.lower() for one in front.names)};", *carried]
+
+
+def _directive(words: Words) -> str:
+    return " ".join(quote(word) for word in words) + ";"
+
+
+def _inside(front: Front, place: str) -> Lines:
+    return [_directive(words) for where, words in front.inside if where == place]
 
 
 def _gate(site: Site, front: Front) -> Lines:
@@ -209,7 +239,7 @@ def _redirect() -> Lines:
     return _location("/", ["return 301 https://$host$request_uri;"])
 
 
-def _site(site: Site, traffic: Traffic) -> Lines:
+def _site(site: Site, front: Front, traffic: Traffic) -> Lines:
     lines = [
         "",
         f"root {site.data}/public;",
@@ -224,7 +254,15 @@ def _site(site: Site, traffic: Traffic) -> Lines:
         "error_page 503 @lockstep_closed;",
         "error_page 502 504 @lockstep_failed;",
     ]
-    return [*lines, *_assets(site), *_files(site), *_realtime(site), *_web(site), *_pages()]
+    return [
+        *lines,
+        *_assets(site, _inside(front, "assets")),
+        *_private(site, _inside(front, "private")),
+        *_pages(_inside(front, "pages"), _inside(front, "active")),
+        *_realtime(site, _inside(front, "realtime")),
+        *_web(site, _inside(front, "web")),
+        *_error_pages(),
+    ]
 
 
 def _limits(site: Site) -> Lines:
@@ -251,30 +289,39 @@ def _gzip() -> Lines:
     ]
 
 
-def _assets(site: Site) -> Lines:
+def _assets(site: Site, inside: Lines) -> Lines:
     # A page loaded before a switch names files with hashes that only the release before it has.
     live = [f"root {site.traffic}/live;", "try_files $uri @lockstep_previous_assets;", _CACHE]
     previous = [f"root {site.traffic}/previous;", "try_files $uri =404;", _CACHE]
-    return [*_location("/assets/", live), *_location("@lockstep_previous_assets", previous)]
+    return [
+        *_location("/assets/", [*inside, *live]),
+        *_location("@lockstep_previous_assets", [*inside, *previous]),
+    ]
 
 
-def _files(site: Site) -> Lines:
-    """Public files from disk; private ones only when the application says so by X-Accel-Redirect."""
+def _private(site: Site, inside: Lines) -> Lines:
+    """Private files, only when the application says so by X-Accel-Redirect."""
+    return _location("^~ /protected/private/", [*inside, "internal;", f"alias {site.data}/private/;"])
+
+
+def _pages(inside: Lines, inside_active: Lines) -> Lines:
+    """Public files from disk, and everything else from the application."""
     # What a browser would run in the site's name is only ever downloaded.
-    active = ['add_header Content-Disposition "attachment";', "try_files $uri @lockstep_web;"]
+    active = [*inside_active, 'add_header Content-Disposition "attachment";', "try_files $uri @lockstep_web;"]
     public = [
+        *inside,
         "rewrite ^(.+)/$ $1 permanent;",
         "rewrite ^(.+)/index\\.html$ $1 permanent;",
         "rewrite ^(.+)\\.html$ $1 permanent;",
         "try_files $uri @lockstep_web;",
         *_location('~* "^/files/.*\\.(htm|html|svg|xml)$"', active),
     ]
-    private = ["internal;", f"alias {site.data}/private/;"]
-    return [*_location("^~ /protected/private/", private), *_location("/", public)]
+    return _location("/", public)
 
 
-def _realtime(site: Site) -> Lines:
+def _realtime(site: Site, inside: Lines) -> Lines:
     lines = [
+        *inside,
         "proxy_http_version 1.1;",
         "proxy_set_header Upgrade $http_upgrade;",
         "proxy_set_header Connection $lockstep_connection;",
@@ -287,8 +334,9 @@ def _realtime(site: Site) -> Lines:
     return _location("/socket.io", lines)
 
 
-def _web(site: Site) -> Lines:
+def _web(site: Site, inside: Lines) -> Lines:
     lines = [
+        *inside,
         "proxy_http_version 1.1;",
         "proxy_set_header X-Forwarded-For $remote_addr;",
         "proxy_set_header X-Forwarded-Proto $scheme;",
@@ -304,7 +352,7 @@ def _web(site: Site) -> Lines:
     return _location("@lockstep_web", lines)
 
 
-def _pages() -> Lines:
+def _error_pages() -> Lines:
     closed = ["default_type text/html;", "add_header Retry-After 30 always;", f'return 503 "{_CLOSED}";']
     failed = ["default_type text/html;", f'return 502 "{_FAILED}";']
     return [*_location("@lockstep_closed", closed), *_location("@lockstep_failed", failed)]

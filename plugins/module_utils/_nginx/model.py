@@ -22,6 +22,10 @@ _SIZE = re.compile(r"[0-9]+[kKmMgG]?")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]*")
 
 LISTEN_OPTIONS = ("ssl", "http2", "quic", "proxy_protocol")
+#: Options that nginx takes from one server per address only.
+ADDRESS_OPTIONS = ("default_server", "ipv6only=on", "ipv6only=off")
+#: Locations of our file in which a server can say who gets in; see :attr:`Front.inside`.
+PLACES = ("pages", "active", "assets", "realtime", "web", "private")
 
 
 def _must(pattern: re.Pattern[str], text: str, what: str) -> str:
@@ -65,7 +69,7 @@ class Listen:
     def __post_init__(self) -> None:
         _must(_ADDRESS, self.address, "an address to listen on")
         for option in self.options:
-            if option not in LISTEN_OPTIONS:
+            if option not in (*LISTEN_OPTIONS, *ADDRESS_OPTIONS):
                 raise LockstepError(f"{option!r} is no option of listen that can be carried over")
 
 
@@ -80,12 +84,14 @@ class Front:
         names: Host names; the first is nginx's ``$server_name``.
         listens: Where it is reached.
         carried: Further directives of the server, word by word (``("ssl_certificate", "/etc/…")``).
+        inside: Further directives of its locations, each with the one of :data:`PLACES` it belongs to.
         redirect: Sends everything to https instead of serving the site.
     """
 
     names: Words
     listens: tuple[Listen, ...] = PLAIN
     carried: tuple[Words, ...] = ()
+    inside: tuple[tuple[str, Words], ...] = ()
     redirect: bool = False
 
     def __post_init__(self) -> None:
@@ -93,6 +99,9 @@ class Front:
             raise LockstepError("a server in nginx needs a name and an address")
         for one in self.names:
             name(one)
+        for place, _words in self.inside:
+            if place not in PLACES:
+                raise LockstepError(f"{place!r} is no location that directives can be carried over to")
 
 
 def tls(certificate: str, key: str) -> tuple[Words, ...]:

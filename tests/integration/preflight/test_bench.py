@@ -14,6 +14,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import LockFolder
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import preflight
@@ -109,6 +110,26 @@ def test_an_nginx_that_does_not_run_is_told(look: Look, tmp_path: pathlib.Path) 
     failed = look.at_bench(look.stage.context(nginx=options)).failed
     assert len(failed) == 1
     assert "nginx does not run" in failed[0]
+
+
+def test_protection_in_nginx_that_can_not_be_taken_over_is_told_before_anything_changes(look: Look) -> None:
+    conf = look.stage.services.nginx.conf_d / "frappe-bench.conf"
+    text = conf.read_text()
+    closed = text.replace("location @webserver {", "location @webserver { auth_request /allowed;")
+    with look.file(conf, closed):
+        failed = look.at_bench().failed
+        with pytest.raises(LockstepError, match="auth_request /allowed in location @webserver") as caught:
+            look.adopt()
+    assert caught.value.left == "nothing was changed"
+    assert len(failed) == 1
+    assert "auth_request /allowed in location @webserver. nothing was changed. move it into the server" in failed[0]
+    assert not look.stage.context().record.exists()
+    with look.file(conf, text.replace("location @webserver {", "location @webserver { proxy_buffering off;")):
+        found = look.at_bench()
+    assert found.valid
+    assert [
+        one for one in found.warnings if one.endswith("proxy_buffering off in location @webserver is not carried over")
+    ]
 
 
 def test_a_process_manager_that_does_not_answer_is_told(look: Look, tmp_path: pathlib.Path) -> None:

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt, config
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt, config, model
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import Front, Listen, Site, Traffic
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.parse import Configuration
 
@@ -138,14 +140,14 @@ def test_what_somebody_added_is_reported_with_its_place() -> None:
         location /.well-known/acme-challenge { root /var/www; }
         location = /robots.txt { return 200 ""; }
         add_header X-Own 1;
-        limit_req zone=one;
-        if ($bad) { return 403; }"""
+        expires 1h;
+        if ($bad) { return 204; }"""
     )
     assert must(served(text).find("site1.local")).lost == (
         f"{BENCH}:2: location /.well-known/acme-challenge is not carried over",
         f"{BENCH}:3: location = /robots.txt is not carried over",
         f"{BENCH}:4: add_header X-Own 1 is not carried over",
-        f"{BENCH}:5: limit_req zone=one is not carried over",
+        f"{BENCH}:5: expires 1h is not carried over",
         f"{BENCH}:6: if ($bad) is not carried over",
     )
 
@@ -224,11 +226,13 @@ def test_an_address_that_can_not_be_carried_over_is_named_with_its_place() -> No
 
 def test_a_site_that_is_in_our_file_already_is_found_there_and_loses_nothing() -> None:
     site = Site("site1.local", "/t", "/d", (Front(("site1.local", "www.site1.local"), PLAIN),))
+    inside = tuple((place, ("auth_basic", place)) for place in model.PLACES)
+    site = dataclasses.replace(site, timeout=600, fronts=(dataclasses.replace(site.fronts[0], inside=inside),))
     main = f"# configuration file /n/nginx.conf:\nhttp {{ include {config.FILE}; }}\n"
     ours = f"# configuration file /n/{config.FILE}:\n{config.render(Traffic((site,))).text}"
     found = must(adopt.find(Configuration(main + ours), "site1.local", ["www.site1.local"]))
     assert (found.fronts, found.access_logs) == (site.fronts, ())
-    assert found.body_size == "50m"
+    assert (found.body_size, found.timeout) == ("50m", 600)
     assert [one for one in found.lost if "access_log" not in one] == []
 
 

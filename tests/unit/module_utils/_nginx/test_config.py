@@ -73,8 +73,40 @@ def test_addresses_as_nginx_writes_them_are_taken(address: str) -> None:
 
 
 def test_only_options_that_are_safe_to_repeat_are_taken() -> None:
-    with pytest.raises(LockstepError, match="default_server"):
-        Listen("80", ("default_server",))
+    with pytest.raises(LockstepError, match="reuseport"):
+        Listen("80", ("reuseport",))
+
+
+def test_what_nginx_takes_once_for_an_address_is_said_once() -> None:
+    listens = (Listen("80", ("default_server",)), Listen("[::]:80", ("ipv6only=on", "default_server")))
+    other = (Listen("0.0.0.0:80", ("default_server",)), Listen("[::]:80", ("ipv6only=off",)), Listen("81", ("ssl",)))
+    sites = (site(fronts=(Front(("site1.local",), listens),)), site("site2.local", fronts=(Front(("b",), other),)))
+    _generation, first, second = servers(Traffic(sites))
+    assert [item.args for item in first.children("listen")] == [
+        ("80", "default_server"),
+        ("[::]:80", "ipv6only=on", "default_server"),
+    ]
+    assert [item.args for item in second.children("listen")] == [("0.0.0.0:80",), ("[::]:80",), ("81", "ssl")]
+
+
+def test_who_gets_into_a_location_stands_in_that_location() -> None:
+    places = {
+        "pages": ("/",),
+        "active": ("~*", "^/files/.*\\.(htm|html|svg|xml)$"),
+        "assets": ("/assets/",),
+        "realtime": ("/socket.io",),
+        "web": ("@lockstep_web",),
+        "private": ("^~", "/protected/private/"),
+    }
+    assert set(places) == set(model.PLACES)
+    inside = tuple((place, ("auth_basic", place)) for place in places)
+    _generation, server = servers(Traffic((site(fronts=(Front(("site1.local",), inside=inside),)),)))
+    found = {item.args: item for item in server.walk() if item.name == "location"}
+    for place, match in places.items():
+        assert [item.args for item in found[match].children("auth_basic")] == [(place,)]
+    assert found[("@lockstep_previous_assets",)].children("auth_basic")[0].args == ("assets",)
+    with pytest.raises(LockstepError, match="'elsewhere' is no location"):
+        Front(("site1.local",), inside=(("elsewhere", ("deny", "all")),))
 
 
 def test_the_same_sites_in_another_order_give_the_same_file() -> None:
