@@ -45,6 +45,10 @@ options:
     description: Whether to list what each unit can go back to.
     type: bool
     default: false
+  command:
+    description: How a deployment is taken back, as P(lockstep.deploy.rollback_command#filter) says it.
+    type: str
+    default: ansible-playbook lockstep.deploy.rollback
 """
 
 EXAMPLES = r"""
@@ -67,15 +71,28 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import status_render
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import report
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.verdict import ROLLBACK
 
 
-def status(records: t.Any, project: str, environment: str, **options: t.Any) -> dict[str, t.Any]:
+def status(
+    records: t.Any, project: str, environment: str, command: str = ROLLBACK, **options: t.Any
+) -> dict[str, t.Any]:
     """See the documentation above."""
     if not isinstance(records, dict):
         raise AnsibleFilterError("lockstep.deploy.status works on records by unit")
     given = [{"unit": unit, **record} for unit, record in records.items()]
     found = report(given, now=clock.utc_now(), **options)
-    return {"report": found, "lines": status_render.as_lines(found, project, environment)}
+    told = {"report": found, "lines": status_render.as_lines(found, project, environment)}
+    return t.cast("dict[str, t.Any]", _commanded(told, command))
+
+
+def _commanded(told: t.Any, command: str) -> t.Any:
+    """The same with commands that work here: what is put together doesn't know of inventories."""
+    if isinstance(told, str):
+        return told.replace(ROLLBACK, command)
+    if isinstance(told, dict):
+        return {name: _commanded(value, command) for name, value in told.items()}
+    return [_commanded(value, command) for value in told] if isinstance(told, list) else told
 
 
 class FilterModule:

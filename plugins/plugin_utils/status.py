@@ -228,7 +228,8 @@ def _issues(given: t.Sequence[Record], units: t.Sequence[Record]) -> list[Issue]
         if info:
             found += _issues_of(info, unit)
         elif not record.get("unreachable"):
-            found.append(Issue(f"{unit['unit']}: {unit['error']}", "mend that, and ask again"))
+            error = str(unit["error"]).removeprefix(f"{unit['unit']}: ")
+            found.append(Issue(f"{unit['unit']}: {error}", f"mend what keeps {unit['unit']} from being looked at"))
     return found
 
 
@@ -338,5 +339,5 @@ def minute(at: object) -> str:
 def again(deployment_id: str | None, unit: str | None, *more: str) -> str:
     """The command that takes back a unit, or all of a deployment; a reason is asked for, so it has a place."""
     words = ["-e", f"deployment_id={deployment_id}"] if deployment_id else []
-    words += [*more, *(["-e", f"only={unit}"] if unit else []), "-e", "reason=…"]
+    words += [*more, *(["-e", f"only={unit}"] if unit else []), "-e", "reason=WHY"]
     return " ".join([ROLLBACK, *(shlex.quote(word) for word in words)])

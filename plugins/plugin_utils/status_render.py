@@ -52,7 +52,8 @@ def _units(units: t.Sequence[Report]) -> list[str]:
 
 def _deployment(report: Report) -> list[str]:
     if report["deployment_id"] is None:
-        return ["No deployment is known."]
+        blind = any(unit["state"] in ("unreachable", "unknown") for unit in report["units"])
+        return ["Whether there were deployments is not known." if blind else "No deployment is known."]
     percent = report["progress_percentage"]
     stage = f"{report['current_stage']}{'' if percent is None else f', {percent} %'}"
     lines = [f"Last deployment {report['deployment_id']}: {report['deployment_status']}; {stage}"]
@@ -82,7 +83,7 @@ def _history(history: t.Sequence[Report]) -> list[str]:
         )
         for entry in history
     ]
-    return table(("Deployment", "Begun", "Status", "Version", "By", "File's commit", "Units"), rows)
+    return table(("Deployment", "Begun", "Status", "Version", "By", "Commit", "Units"), rows)
 
 
 def _ways_back(options: t.Sequence[Report], now: str) -> list[str]:

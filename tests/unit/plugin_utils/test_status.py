@@ -99,7 +99,7 @@ def test_a_half_done_deployment_is_an_issue_with_the_command_that_ends_it() -> N
     found = report(info(SITE, journal(ONE), half_done()))
     assert found["issues"] == [f"deployment {TWO} of {SITE} is not finished: half-done: freeze started"]
     assert found["recommended_actions"] == [
-        f"ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO} -e only={SITE} -e 'reason=…'"
+        f"ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO} -e only={SITE} -e reason=WHY"
     ]
     assert found["deployment_status"] == "in_progress"
     assert found["current_stage"] == f"freeze of {SITE}"
@@ -206,7 +206,7 @@ def test_a_way_back_says_what_it_means(more: dict[str, t.Any], possible: bool, t
     assert told in found[0]["meaning"]
     assert (
         found[0]["command"]
-        == f"ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO} -e only={SITE} -e 'reason=…'"
+        == f"ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO} -e only={SITE} -e reason=WHY"
     )
 
 
@@ -219,8 +219,8 @@ def test_sites_that_can_go_back_together_are_told_together() -> None:
     text = lines(found)
     assert text.count("fully, if no table") == 1
     assert f"    {SITE}: users write since 2026-11-03 11:30 UTC, 30 min ago\n    site2.local: users" in text
-    assert f"-e deployment_id={TWO} -e 'reason=…'   (one of them: -e only=UNIT)" in text
-    assert f"-e deployment_id={TWO} -e only=site3.local -e 'reason=…'" in text
+    assert f"-e deployment_id={TWO} -e reason=WHY   (one of them: -e only=UNIT)" in text
+    assert f"-e deployment_id={TWO} -e only=site3.local -e reason=WHY" in text
 
 
 def test_a_site_that_was_kept_says_why() -> None:
@@ -256,7 +256,7 @@ def test_the_backup_of_the_last_deployment_can_be_gone_back_to() -> None:
     (found,) = backups_of(backup(TWO))
     assert found["possible"] is True
     assert found["meaning"] == "database and files as they were then; what was written since is lost"
-    assert found["command"] == f"ansible-playbook lockstep.deploy.rollback -e backup={TWO} -e only={SITE} -e 'reason=…'"
+    assert found["command"] == f"ansible-playbook lockstep.deploy.rollback -e backup={TWO} -e only={SITE} -e reason=WHY"
 
 
 @pytest.mark.parametrize("one", [backup(ONE), backup(TWO, on_disk=False)])
