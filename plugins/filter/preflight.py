@@ -52,6 +52,9 @@ _value:
     valid:
       description: Whether no check failed.
       type: bool
+    may_begin:
+      description: Whether the deployment may begin. It may not, force or no force, where a unit could not be looked at.
+      type: bool
     forced:
       description: The failures that are overridden.
       type: list

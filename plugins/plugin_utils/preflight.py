@@ -28,21 +28,29 @@ def judge(
         missing: Further failures by unit: what it depends on and is not live.
 
     Returns:
-        ``valid``, ``forced`` (the failures that are overridden), ``results`` and ``units`` (the same by unit), for
+        ``valid``, ``may_begin``, ``forced`` (the failures that are overridden), ``results`` and ``units`` (the same by unit), for
         people ``lines``, and ``msg``: all failures in one text.
     """
     missing = missing or {}
     by_unit = {unit: _record(records.get(unit), missing.get(unit, ())) for unit in units}
+    # What nobody could look at, and what isn't there to stand on, doesn't get better by going on.
+    can_go_on = force and not missing and not any(_is_blind(records.get(unit)) for unit in units)
     results = {kind: _united(by_unit, kind) for kind in _KINDS}
     failed = results["failed"]
     return {
         "valid": not failed,
-        "forced": failed if force else [],
+        "forced": failed if can_go_on else [],
+        "may_begin": not failed or can_go_on,
         "results": results,
         "units": by_unit,
-        "lines": _lines(results, by_unit, force),
-        "msg": _message(failed),
+        "lines": _lines(results, by_unit, can_go_on),
+        "msg": _message(failed, force),
     }
+
+
+def _is_blind(record: t.Any) -> bool:
+    """Whether a unit could not be looked at."""
+    return not isinstance(record, dict) or bool(record.get("blind"))
 
 
 def _record(record: t.Any, missing: t.Sequence[str]) -> dict[str, t.Any]:
@@ -86,14 +94,12 @@ def _lines(results: t.Mapping[str, list[str]], by_unit: t.Mapping[str, t.Any], f
     return lines
 
 
-def _message(failed: t.Sequence[str]) -> str:
+def _message(failed: t.Sequence[str], force: bool) -> str:
     if not failed:
         return ""
     number = "1 check" if len(failed) == 1 else f"{len(failed):,} checks"
-    return (
-        f"{number} before the deployment failed, and nothing was changed: {' | '.join(failed)}. "
-        "Mend that, or go on all the same with -e force=true, which is recorded."
-    )
+    way = "force=true does not help here" if force else "or go on all the same with -e force=true, which is recorded"
+    return f"{number} before the deployment failed, and nothing was changed: {' | '.join(failed)}. Mend that; {way}."
 
 
 def _count(number: int, word: str) -> str:

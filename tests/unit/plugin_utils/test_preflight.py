@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,3 +74,17 @@ def test_it_is_valid_only_if_every_unit_was_found_well(records: dict[str, t.Any]
     well = all(records.get(unit) and not records[unit]["findings"]["failed"] for unit in UNITS)
     assert judged["valid"] is well
     assert judged["valid"] is (judged["msg"] == "")
+
+
+@pytest.mark.parametrize(
+    ("records", "missing"),
+    [
+        ({}, {}),
+        ({"a": {"findings": {"failed": ["no such folder"]}, "blind": True}}, {}),
+        ({"a": {"findings": {"passed": ["fine"]}}}, {"a": ["a depends on b, which is not live"]}),
+    ],
+)
+def test_force_does_not_help_where_nobody_could_look(records: dict[str, t.Any], missing: dict[str, list[str]]) -> None:
+    found = judge(["a"], records, force=True, missing=missing)
+    assert (found["may_begin"], found["forced"]) == (False, [])
+    assert "force=true does not help here" in found["msg"]
