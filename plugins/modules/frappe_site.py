@@ -61,8 +61,8 @@ options:
     default: true
   tests:
     description: >-
-      Commands that must succeed on the new release before traffic moves, each a list of its words or a text that is split
-      into words as a shell does it. They run in its folder with E(LOCKSTEP_SITE) and E(LOCKSTEP_BENCH) set.
+      Commands that must succeed on the new release before traffic moves, each a list of its words, or a text that is
+      split into words as a shell does it. They run in its folder with E(LOCKSTEP_SITE) and E(LOCKSTEP_BENCH) set.
     type: list
     elements: raw
     default: []

@@ -28,8 +28,8 @@ def judge(
         missing: Further failures by unit: what it depends on and is not live.
 
     Returns:
-        ``valid``, ``may_begin``, ``forced`` (the failures that are overridden), ``results`` and ``units`` (the same by unit), for
-        people ``lines``, and ``msg``: all failures in one text.
+        ``valid``, ``may_begin``, ``forced`` (the failures that are overridden), ``results`` and ``units`` (the same by
+        unit), for people ``lines``, and ``msg``: all failures in one text.
     """
     missing = missing or {}
     by_unit = {unit: _record(records.get(unit), missing.get(unit, ())) for unit in units}

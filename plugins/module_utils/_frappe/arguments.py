@@ -66,6 +66,10 @@ def apps_of(params: t.Mapping[str, t.Any]) -> list[App]:
     return [app_of(item) for item in params["apps"]]
 
 
+def _words(command: t.Any) -> list[str]:
+    return shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+
+
 def site_options(params: t.Mapping[str, t.Any]) -> Options:
     """The options of a site's deployment from a module's arguments."""
     return Options(
@@ -73,7 +77,7 @@ def site_options(params: t.Mapping[str, t.Any]) -> Options:
         config=json.loads(params["config"] or "{}"),
         freeze=params["freeze"],
         backup=params["backup"],
-        tests=[shlex.split(test) if isinstance(test, str) else [str(word) for word in test] for test in params["tests"]],
+        tests=[_words(test) for test in params["tests"]],
         endpoints=params["health"],
         timeout=params["timeout"],
         drain_timeout=params["drain_timeout"],

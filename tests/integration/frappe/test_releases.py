@@ -201,7 +201,7 @@ def test_the_users_own_tests_decide_before_traffic_moves(ground: Ground, found: 
         ["test", "-d", "apps/custom_app"],
         ["sh", "-c", 'echo "$LOCKSTEP_SITE is not good enough"; exit 3'],
     )
-    with pytest.raises(LockstepError, match="the test sh -c .* failed with return code 3") as caught:
+    with pytest.raises(LockstepError, match=r"the test sh -c .* failed with return code 3") as caught:
         ground.deploy(TWO, tests=(passing, failing))
     assert f"{TWO} is not good enough" in str(caught.value.detail)
     found.require()

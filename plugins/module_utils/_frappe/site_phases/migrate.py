@@ -149,7 +149,7 @@ def _await_migration_lock(deployment: SiteDeployment) -> None:
     path = os.path.join(deployment.site.folder, "locks", "bench_migrate.lock")
     if not os.path.exists(path):
         return
-    with open(path, "a", encoding="utf-8") as handle:
+    with open(path, "rb") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
