@@ -14,6 +14,8 @@ author:
   - The lockstep.deploy authors (@lockstep-deploy)
 description:
   - Finds the units whose newest deployment is the one to take back, from the fact C(lockstep_status) of each unit.
+  - Units without that fact were not asked for. Those that nothing is known of, because their server can't be reached
+    or their records can't be read, may be on any deployment, so V(last) is refused as long as there are such.
 positional: _input, hostvars
 options:
   _input:
@@ -26,11 +28,11 @@ options:
     type: dict
     required: true
   deployment_id:
-    description: The deployment, or V(last). Without it, the result tells which there are.
+    description: The deployment, or V(last), the newest of these units. Without it, the result tells which there are.
     type: str
     default: ''
   only:
-    description: Names of units, as a list or separated by spaces or commas.
+    description: Names of units, as a list or separated by spaces or commas. Of others nothing has to be known.
     type: raw
     default: ''
   manual:
@@ -54,9 +56,14 @@ _value:
       description: The deployment.
       type: str
     units:
-      description: The units, each with C(name), C(site) and C(depends_on).
+      description: The units to take back, each with C(name), C(site) and C(depends_on).
       type: list
       elements: dict
+    unknown:
+      description:
+        - By name, the units that nothing is known of, each with C(state) (V(unreachable)) and C(reason), as the filter
+          P(lockstep.deploy.verdict#filter) takes records.
+      type: dict
     lines:
       description: What people have to know.
       type: list
@@ -80,9 +87,9 @@ def rollback_choice(
 ) -> dict[str, t.Any]:
     """See the documentation above."""
     asked = [unit for unit in units if unit in hostvars and "lockstep_status" in hostvars[unit]]
-    known = {unit: hostvars[unit]["lockstep_status"]["info"] for unit in asked}
+    statuses = {unit: hostvars[unit]["lockstep_status"] for unit in asked}
     depends_on = {unit: hostvars[unit].get("lockstep_depends_on", []) for unit in asked}
-    return choose(known, depends_on, deployment_id, only, manual)
+    return choose(statuses, depends_on, deployment_id, only, manual)
 
 
 class FilterModule:

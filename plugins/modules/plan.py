@@ -45,7 +45,9 @@ options:
     type: bool
     default: false
   installed:
-    description: Apps that the benches have already and that need no source, by name, with their versions where known.
+    description: >-
+      Apps that the benches have already and that need no source, by name, with their versions where known. Not
+      C(frappe), which every release is built with.
     type: dict
     default: {}
   history:

@@ -98,6 +98,20 @@ def find_place_problems(choices: Choices) -> list[Problem]:
     ]
 
 
+def find_contradictions(options: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """What is wrong with options that are right one by one, by the option that has to be another.
+
+    Args:
+        options: All options.
+    """
+    if options["thaw"] == "together" and not options["rollback_on_failure"]:
+        return {
+            "rollback_on_failure": "found false with thaw: together; expected true, "
+            "or a failure would leave every site frozen (or thaw: unit)"
+        }
+    return {}
+
+
 def canonical_strategy(text: str) -> str:
     """A strategy in its one spelling."""
     return text.strip().replace("_", "-")

@@ -11,6 +11,7 @@ import datetime
 import secrets
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import options as option_reader
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import plan_parts as parts
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import schedule
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment
@@ -73,7 +74,7 @@ def make_plan(deployment: Deployment, sources: Sources, around: Surroundings | N
     around = around or Surroundings()
     known = make_units(deployment)
     units, problems = select(known, deployment)
-    problems = [*problems, *_unknown_servers(deployment, units, around.servers)]
+    problems = [*problems, *_unknown_servers(deployment, units, around.servers), *_contradictions(deployment)]
     if around.limit is not None:
         units = [unit for unit in units if unit.name in around.limit]
     collected = collect(deployment, sources)
@@ -135,6 +136,15 @@ def _outside(selected: t.Sequence[Unit], known: t.Sequence[Unit]) -> list[Unit]:
 def _with_declared(unit: Unit, graph: Graph) -> Unit:
     """A unit with the apps its apps declare to need, in the order they are installed."""
     return unit._replace(apps=graph.closure(unit.apps))
+
+
+def _contradictions(deployment: Deployment) -> t.Iterator[Problem]:
+    """Found here and not when the file is read: it has to stay good for a rollback and for a look at what is live."""
+    for name, message in option_reader.find_contradictions(deployment.options).items():
+        if name in deployment.choices.options:
+            yield Problem((name,), message, file=option_reader.SOURCE)
+        else:
+            yield deployment.problem(("options", name), message)
 
 
 def _unknown_servers(

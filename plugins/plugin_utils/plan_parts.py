@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_apps import FRAMEWORK
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.graph import Graph
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.pinning import Pinned
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.schedule import simulate
@@ -131,24 +130,27 @@ def warnings(
 ) -> list[str]:
     """What a user should know before the plan is carried out."""
     options = deployment.options
+    ignores = options["ignore_dependencies"]
     said = {
         "notify_users is set, but no channel is configured: nobody will be told": options["notify_users"],
         "sites are not backed up: a failed migration can't be undone": not has_backup(options),
         "force is set: failed checks don't stop the deployment": options["force"],
-        "ignore_dependencies is set: units don't wait for those they depend on": options["ignore_dependencies"],
+        "ignore_dependencies is set: units outside the selection need not be live": ignores,
         "rollback_on_failure is off: a failed unit stays as it is": not options["rollback_on_failure"],
         "rollback_data is set: a rollback restores data over what users wrote since": options["rollback_data"],
         "there are no sites: only the releases of benches are built": not deployment.sites,
-        f"{FRAMEWORK} is not among the apps: it stays as it is": FRAMEWORK not in deployment.app_paths,
     }
     found = [text for text, applies in said.items() if applies]
     sites = [unit for unit in selected if unit.driver == SITE_DRIVER]
     if options["thaw"] == "together" and sites:
         frozen = simulate(sites, seconds, at_once, options["per_server"]).seconds
         found.append(f"thaw: together keeps every site frozen until the last one is verified, about {frozen:.0f} s")
+        if options["rollback_scope"] == "unit":
+            found.append("thaw: together overrules rollback_scope: a failure takes all units back")
     if outside:
         names = _some([unit.name for unit in outside])
-        found.append(f"not selected, though selected units depend on them: {names}; they have to be live already")
+        live = "nobody looks whether they are live" if ignores else "they have to be live already"
+        found.append(f"not selected, though selected units depend on them: {names}; {live}")
     return found
 
 

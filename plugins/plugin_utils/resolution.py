@@ -106,8 +106,9 @@ def _find_missing(deployment: Deployment, found: Resolution, installed: t.Mappin
         for other in needed:
             if other not in there:
                 who.setdefault(other, []).append(name)
-    if FRAMEWORK not in there and FRAMEWORK not in who:
-        who[FRAMEWORK] = []
+    if FRAMEWORK not in found.requires:
+        # A release is built from the listed apps alone, whatever an older one has.
+        who.setdefault(FRAMEWORK, [])
     for missing, needing in who.items():
         path: Path = deployment.app_paths[needing[0]] if needing else ("apps",)
         requirer = (

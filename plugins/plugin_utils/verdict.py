@@ -15,7 +15,7 @@ import shlex
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, model
 
 ROLLBACK = "ansible-playbook lockstep.deploy.rollback"
 
@@ -23,7 +23,6 @@ Goal = t.Literal["deploy", "rollback"]
 
 _Record = t.Mapping[str, t.Any]
 
-_DONE = frozenset({"live", "retired"})
 _ENDED = frozenset({"restored", "kept", "failed", "unreachable"})
 _UNTOUCHED = frozenset({"absent", "withheld"})
 _LISTED_TABLES = 5
@@ -73,11 +72,13 @@ def judge(
     Args:
         units: The planned units, in order: the plan's ``units``, or names.
         records: What each unit's records say after the way forward: a mapping by unit, or a list of mappings with
-            ``unit``; each with ``state``, and where there is such ``phase``, ``msg``, ``left``, ``hint``.
+            ``unit``; each with ``state``, and where there is such ``phase``, ``msg``, ``left``, ``hint``, ``failed``
+            (whether it failed, in whatever state it was left) and ``deployment_id`` (whose record it is: that of
+            another deployment says nothing of this one).
         rollback: The same for units that were rolled back, or should have been; also ``reason``, ``data`` (``kept``
             when only code and traffic went back), ``loss`` (``tables``, ``rows``, ``minutes``), ``actions``.
         outcome: The strategy's ``lockstep_outcome``: what is known of units without a record.
-        deployment_id: For the commands that are suggested.
+        deployment_id: The deployment, also for the commands that are suggested.
         goal: What the run was to reach: the new release, or the one before.
         command: The command that rolls back, as the user would type it.
 
@@ -93,7 +94,9 @@ def judge(
         planned={unit["name"] if not isinstance(unit, str) else unit: _planned(unit) for unit in units},
         forward=_by_unit(records),
         back=_by_unit(rollback),
-        outcome=outcome or {},
+        seen=(outcome or {}).get("forward" if goal == "deploy" else "reverse") or {},
+        reached="live" if goal == "deploy" else "restored",
+        deployment_id=deployment_id,
     )
     groups = court.groups()
     status = _status(groups, court.back, goal)
@@ -112,12 +115,23 @@ def judge(
 
 @dataclasses.dataclass(frozen=True)
 class _Court:
-    """What is known of every unit."""
+    """What is known of every unit.
+
+    Attributes:
+        planned: The units.
+        forward: What they said after the way forward.
+        back: What they said after the way back.
+        seen: What the strategy saw of them on the way that the run was to go.
+        reached: What a unit is that got to its end.
+        deployment_id: The deployment.
+    """
 
     planned: dict[str, _Record]
     forward: dict[str, _Record]
     back: dict[str, _Record]
-    outcome: _Record
+    seen: _Record
+    reached: str
+    deployment_id: str
 
     def groups(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {name: [] for name in _ORDER}
@@ -135,8 +149,8 @@ class _Court:
 
     def went_well(self, unit: str) -> bool:
         """Whether a unit came to its new release, wherever it is now."""
-        done = (self.outcome.get("forward") or {}).get("done") or ()
-        return unit in done or self.forward.get(unit, {}).get("state") in _DONE
+        record = self.forward.get(unit, {})
+        return not record.get("failed") and (self._from_strategy(unit) == "live" or record.get("state") in model.DONE)
 
     def actions(self) -> list[dict[str, t.Any]]:
         """What the rollback did, with S0's names."""
@@ -153,10 +167,8 @@ class _Court:
         back = self.back.get(unit, {}).get("state")
         if back == "failed":
             return "rollback_failed"
-        state = back or self.forward.get(unit, {}).get("state") or self._from_outcome(unit)
-        if not back and state not in _ENDED and unit in ((self.outcome.get("forward") or {}).get("done") or ()):
-            return "live"  # its driver calls the end of its work something else
-        if state in _DONE:
+        state = back or self._forward_state(unit)
+        if state in model.DONE:
             return "live"
         if state in ("restored", "kept", "unreachable", "withheld"):
             return str(state)
@@ -165,13 +177,23 @@ class _Court:
         # Whatever else a unit's state is, it stopped half-way.
         return "failed"
 
-    def _from_outcome(self, unit: str) -> str:
-        """The state of a unit that has no record: what the strategy saw of it."""
-        forward = self.outcome.get("forward") or {}
-        if unit in (forward.get("unreachable") or ()):
-            return "unreachable"
-        for name, state in (("failed", "failed"), ("done", "live")):
-            if unit in (forward.get(name) or ()):
+    def _forward_state(self, unit: str) -> str:
+        """How the way forward left a unit, from its record and from what the strategy saw."""
+        record = self.forward.get(unit, {})
+        seen = "failed" if record.get("failed") else self._from_strategy(unit)
+        said = record.get("state")
+        owner = record.get("deployment_id")
+        if not said or (owner and self.deployment_id and owner != self.deployment_id):
+            return seen
+        if seen == "failed" and said in model.DONE:
+            return seen  # its users write already, but it did not get through
+        if seen == "live" and said not in _ENDED | model.MIDWAY:
+            return seen  # its driver calls the end of its work something else
+        return str(said)
+
+    def _from_strategy(self, unit: str) -> str:
+        for name, state in (("unreachable", "unreachable"), ("failed", "failed"), ("done", self.reached)):
+            if unit in (self.seen.get(name) or ()):
                 return state
         return "withheld"
 
@@ -211,6 +233,8 @@ class _Telling:
             if self.groups[group]:
                 found.append(f"{title}:")
                 found += [f"  {line}" for unit in self.groups[group] for line in tell(unit)]
+        if self.groups["unreachable"]:
+            found.append(f"  next: {self._again(','.join(self.groups['unreachable']))}")
         if self.groups["live"] and len(self.groups["live"]) < len(self.court.planned):
             found.append(f"On the new release: {', '.join(self.groups['live'])}")
         if self.groups["withheld"]:
@@ -229,7 +253,8 @@ class _Telling:
         found = [f"Failed: {unit}{phase}: {_one_line(message or 'it stopped half-way')}"]
         if unit in self.groups["failed"]:
             state = record.get("state") or "failed"
-            found.append(f"  left: {_one_line(record.get('left') or f'its journal says {state}')}")
+            left = f"{'writes blocked, ' if state in model.MIDWAY else ''}its journal says {state}"
+            found.append(f"  left: {_one_line(record.get('left') or left)}")
             found.append(f"  next: {_one_line(record.get('hint') or self._again(unit))}")
         return found
 
@@ -260,12 +285,14 @@ class _Telling:
         ]
 
     def _unreachable(self, unit: str) -> list[str]:
-        return [
-            f"{unit}: how it was left is known when its server answers again",
-            f"  next: {self._again(unit)}",
-        ]
+        why = self.court.back.get(unit, {}).get("reason")
+        if why:
+            return [f"{unit}: nothing is known of it: {_one_line(why)}"]
+        return [f"{unit}: how it was left is known when its server answers again"]
 
     def _withheld(self, unit: str) -> str:
+        if self.court.reached != "live":
+            return f"{unit}: others that depend on it did not go back"
         blockers = self._blockers(unit)
         return f"{unit}: it waits for {', '.join(blockers)}" if blockers else f"{unit}: the run had stopped"
 
@@ -285,9 +312,9 @@ class _Telling:
                     queue.append(needed)
         return list(found)
 
-    def _again(self, unit: str, *more: str) -> str:
+    def _again(self, units: str, *more: str) -> str:
         chosen = ["-e", f"deployment_id={self.deployment_id}"] if self.deployment_id else []
-        return " ".join([self.command, *(shlex.quote(word) for word in [*chosen, "-e", f"only={unit}", *more])])
+        return " ".join([self.command, *(shlex.quote(word) for word in [*chosen, "-e", f"only={units}", *more])])
 
 
 def _status(groups: t.Mapping[str, list[str]], back: t.Mapping[str, _Record], goal: Goal) -> str:
@@ -295,7 +322,7 @@ def _status(groups: t.Mapping[str, list[str]], back: t.Mapping[str, _Record], go
         return "rollback_failed"
     elsewhere = [name for group in ("live", "kept", "failed", "unreachable") for name in groups[group]]
     if goal == "rollback":
-        return "partially_rolled_back" if elsewhere else "rolled_back"
+        return "partially_rolled_back" if elsewhere or groups["withheld"] else "rolled_back"
     if len(groups["live"]) == sum(len(names) for names in groups.values()):
         return "completed"
     if not groups["restored"] and not groups["kept"]:

@@ -319,9 +319,28 @@ def test_the_playbook_is_found_by_the_name_of_the_collection(desk: Desk) -> None
 
 
 def test_thaw_together_and_options_that_need_care_are_warned_of(desk: Desk) -> None:
-    plan = desk.plan("-e", "thaw=together", "-e", "skip_backup=true", "-e", "rollback_on_failure=false")
+    plan = desk.plan("-e", "thaw=together", "-e", "skip_backup=true", "-e", "rollback_scope=unit")
     said = "\n".join(plan["warnings"])
     assert "thaw: together keeps every site frozen until the last one is verified, about 315 s" in said
+    assert "thaw: together overrules rollback_scope: a failure takes all units back" in said
     assert "sites are not backed up" in said
-    assert "rollback_on_failure is off" in said
     assert "restore_from_backup" not in plan["rollback_plan"][0]["actions"]
+    alone = desk.plan("-e", "rollback_on_failure=false", "-e", "ignore_dependencies=true", "--limit", "site1.local")
+    said = "\n".join(alone["warnings"])
+    assert "rollback_on_failure is off" in said
+    assert "ignore_dependencies is set: units outside the selection need not be live" in said
+    assert "frappe-bench@localhost; nobody looks whether they are live" in said
+
+
+def test_sites_that_would_stay_frozen_after_a_failure_are_refused(desk: Desk) -> None:
+    message = (
+        "rollback_on_failure: found false with thaw: together; expected true, "
+        "or a failure would leave every site frozen (or thaw: unit)"
+    )
+    done = desk.run("-e", "thaw=together", "-e", "rollback_on_failure=false")
+    assert (done.rc != 0, done.errors) == (True, [f"extra variables: {message}"])
+    desk.write({**SAMPLE, "options": {"rollback_on_failure": False}})
+    done = desk.run("-e", "thaw=together")
+    [error] = done.errors
+    assert error.startswith("deployment.yml:")
+    assert error.endswith(f"options.{message}")

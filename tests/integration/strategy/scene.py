@@ -159,6 +159,7 @@ class Scene:
             "lockstep_control": {"lockstep_controller": LOCAL},
             "lockstep_servers": {"server1": LOCAL, "gone": gone},
             "lockstep_units": units,
+            "driver_frappe_site": {name: {} for name in units if name.startswith("site")},
         }
         return {"all": {"children": {name: {"hosts": hosts} for name, hosts in groups.items()}}}
 

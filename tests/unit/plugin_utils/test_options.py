@@ -82,6 +82,14 @@ def test_the_environment_gives_defaults_that_extra_variables_override() -> None:
     assert (found.bench_path, found.server, found.bench_user) == ("/b", "web1", None)
 
 
+@pytest.mark.parametrize(
+    ("thaw", "back", "wrong"), [("together", False, True), ("together", True, False), ("unit", False, False)]
+)
+def test_what_is_frozen_together_has_to_go_back_by_itself(thaw: str, back: bool, wrong: bool) -> None:
+    found = options.find_contradictions({**options.defaults(), "thaw": thaw, "rollback_on_failure": back})
+    assert list(found) == (["rollback_on_failure"] if wrong else [])
+
+
 def test_the_defaults_are_those_of_the_source_document() -> None:
     found = options.defaults()
     assert (found["batch_size"], found["wait_time"]) == (1, 30)

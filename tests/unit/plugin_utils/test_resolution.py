@@ -108,14 +108,21 @@ def test_missing_apps_are_told_with_who_needs_them() -> None:
 
 
 def test_an_installed_app_is_not_missing_and_its_version_counts() -> None:
-    declared: dict[str, Declared] = {"a": ("1.0.0", {"payments": ">=1.0.0"})}
-    assert messages(resolve(declared, installed={"payments": "1.2.0", "frappe": "15.0.0"})) == []
-    [conflict] = messages(resolve(declared, installed={"payments": "0.0.1", "frappe": "15.0.0"}))
+    declared: dict[str, Declared] = {"frappe": ("15.0.0", {}), "a": ("1.0.0", {"payments": ">=1.0.0"})}
+    assert messages(resolve(declared, installed={"payments": "1.2.0"})) == []
+    [conflict] = messages(resolve(declared, installed={"payments": "0.0.1"}))
     assert "found payments 0.0.1; a requires >=1.0.0" in conflict
 
 
-def test_the_framework_must_be_there() -> None:
-    [message] = messages(resolve({"a": ("1.0.0", {})}))
+@pytest.mark.parametrize("installed", [{}, {"frappe": "15.0.0"}])
+@pytest.mark.parametrize("needs", [{}, {"frappe": ">=15.0.0"}])
+def test_the_framework_must_be_listed_even_where_a_bench_has_it(
+    installed: dict[str, str | None], needs: dict[str, str]
+) -> None:
+    message = messages(resolve({"a": ("1.0.0", needs)}, installed=installed))[0]
+    if needs and not installed:
+        assert message.endswith('found no app "frappe", and a requires it; expected it among the apps')
+        return
     assert (
         message == 'deployment_config: apps: found no app "frappe", and every app needs it; expected it among the apps'
     )

@@ -136,7 +136,37 @@ def test_a_failure_nobody_rolled_back_is_failed_and_says_how_it_was_left() -> No
 def test_a_unit_that_stopped_half_way_is_failed_though_nobody_said_so() -> None:
     found = judged({BENCH: "live", ONE: "frozen", TWO: "live", THREE: "live"})
     assert (found.status, found.groups["failed"]) == ("failed", [ONE])
-    assert "  left: its journal says frozen" in found.lines
+    assert "  left: writes blocked, its journal says frozen" in found.lines
+
+
+@pytest.mark.parametrize("state", ["frozen", "migrated", "verified", "switched"])
+def test_a_unit_whose_writes_are_blocked_is_never_called_live(state: str) -> None:
+    found = judged({BENCH: "prepared", ONE: state}, {TWO: "restored"}, outcome={"forward": {"done": [BENCH, ONE]}})
+    assert (found.groups["live"], found.groups["failed"]) == ([BENCH], [ONE])
+    start = found.lines.index(f"Failed: {ONE}: it stopped half-way")
+    assert found.lines[start + 1 : start + 3] == [
+        f"  left: writes blocked, its journal says {state}",
+        f"  next: ansible-playbook lockstep.deploy.rollback -e deployment_id=d1 -e only={ONE}",
+    ]
+
+
+@pytest.mark.parametrize("state", ["live", "retired"])
+@pytest.mark.parametrize("outcome", [{"forward": {"failed": [ONE]}}, {"forward": {"done": [ONE]}}])
+def test_a_unit_that_failed_when_its_users_wrote_again_is_not_called_live(
+    state: str, outcome: dict[str, t.Any]
+) -> None:
+    record = {"state": state, "failed": True, "phase": "confirm", "msg": "it answers 500"}
+    found = judge([ONE], {ONE: record}, outcome=outcome)
+    assert (found.status, found.groups["failed"]) == ("failed", [ONE])
+    assert found.lines[0] == f"Failed: {ONE} in confirm: it answers 500"
+
+
+@pytest.mark.parametrize("state", ["restored", "kept", "live", "switched"])
+def test_the_record_of_another_deployment_says_nothing_of_this_one(state: str) -> None:
+    record = {"state": state, "deployment_id": "d0"}
+    for seen, group in (("done", "live"), ("failed", "failed"), ("unreachable", "unreachable")):
+        found = judge([ONE], {ONE: record}, outcome={"forward": {seen: [ONE]}}, deployment_id="d1")
+        assert found.groups[group] == [ONE]
 
 
 def test_only_units_of_the_failed_one_s_scope_back_is_partial() -> None:
@@ -147,7 +177,9 @@ def test_only_units_of_the_failed_one_s_scope_back_is_partial() -> None:
 def test_an_unreachable_unit_is_never_said_to_be_back() -> None:
     found = judged({BENCH: "live", ONE: "live", TWO: "unreachable"}, {BENCH: "restored", ONE: "restored"})
     assert found.status == "partially_rolled_back"
-    assert "  site2.local: how it was left is known when its server answers again" in found.lines
+    start = found.lines.index("  site2.local: how it was left is known when its server answers again")
+    command = "ansible-playbook lockstep.deploy.rollback -e deployment_id=d1 -e only=site2.local"
+    assert found.lines[start + 1] == f"  next: {command}"
 
 
 def test_units_without_a_record_are_as_the_strategy_saw_them() -> None:
@@ -175,6 +207,28 @@ def test_a_rollback_that_was_wanted_ends_well_when_everything_is_back() -> None:
 def test_a_rollback_that_was_wanted_and_left_something_is_partial(state: str) -> None:
     found = judge([ONE, TWO], {}, {ONE: {"state": "restored"}, TWO: {"state": state}}, goal="rollback")
     assert (found.status, found.failed) == ("partially_rolled_back", True)
+
+
+def test_a_rollback_tells_of_units_that_nothing_is_known_of_and_how_to_finish() -> None:
+    unknown = {"state": "unreachable", "reason": "server b can't be reached"}
+    back: dict[str, t.Any] = {ONE: {"state": "restored"}, TWO: unknown, THREE: unknown}
+    found = judge([{"name": ONE, "site": ONE}, TWO, THREE], {}, back, goal="rollback", deployment_id="d1")
+    assert (found.status, found.failed) == ("partially_rolled_back", True)
+    assert found.lines == [
+        "Back on the release before:",
+        f"  {ONE}",
+        "Unreachable:",
+        f"  {TWO}: nothing is known of it: server b can't be reached",
+        f"  {THREE}: nothing is known of it: server b can't be reached",
+        f"  next: ansible-playbook lockstep.deploy.rollback -e deployment_id=d1 -e only={TWO},{THREE}",
+    ]
+
+
+@pytest.mark.parametrize(("seen", "group"), [("unreachable", "unreachable"), ("withheld", "withheld")])
+def test_a_rollback_that_lost_a_server_on_the_way_has_not_ended_well(seen: str, group: str) -> None:
+    outcome = {"reverse": {"done": [ONE], seen: [TWO], "failed": [TWO] if seen == "unreachable" else []}}
+    found = judge([ONE, TWO], {}, {ONE: {"state": "restored"}}, goal="rollback", outcome=outcome)
+    assert (found.status, found.failed, found.groups[group]) == ("partially_rolled_back", True, [TWO])
 
 
 def test_what_the_rollback_did_is_listed_with_the_names_of_the_source_documents() -> None:
