@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import threading
 import tomllib
 import typing as t
 
@@ -18,6 +19,7 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.requirements impor
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.sources import BRANCH
 
 _TIMEOUT = 60.0
+_PARSER = threading.Lock()
 
 
 class DeclarationError(LockstepError):
@@ -95,7 +97,7 @@ def required_apps(source: str, file: str = "hooks.py") -> tuple[Requirement, ...
         DeclarationError: It doesn't parse, or ``required_apps`` is more than constants.
     """
     try:
-        tree = ast.parse(source)
+        tree = _parsed(source)
     except (SyntaxError, ValueError) as error:
         line = f" in line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         what = error.msg if isinstance(error, SyntaxError) else str(error)
@@ -114,10 +116,26 @@ def required_apps(source: str, file: str = "hooks.py") -> tuple[Requirement, ...
         raise DeclarationError(f"found required_apps in {file}: {error}; expected names of apps") from error
 
 
+def _parsed(source: str) -> ast.Module:
+    """A file's syntax tree.
+
+    Raises:
+        SyntaxError: It is no Python.
+        ValueError: It can't be one, or is nested too deeply.
+    """
+    try:
+        # Apps are looked at by several threads, and two that parse at once can disturb each other in Python 3.11:
+        # SystemError, "AST constructor recursion depth mismatch" (seen with 3.11.2; CPython issue 106905).
+        with _PARSER:
+            return ast.parse(source)
+    except (RecursionError, MemoryError):
+        raise ValueError("it is nested too deeply") from None
+
+
 def version_of(source: str) -> str | None:
     """``__version__`` of a package's ``__init__.py``; None when it is not there or computed."""
     try:
-        value = Constants(ast.parse(source), "__version__").value()
+        value = Constants(_parsed(source), "__version__").value()
     except (SyntaxError, ValueError, NotConstant):
         return None
     return value.strip() or None if isinstance(value, str) else None

@@ -64,9 +64,8 @@ def test_a_folder_that_is_no_bench_is_told_apart(look: Look, tmp_path: pathlib.P
 
 
 def test_a_user_that_does_not_exist_is_told(look: Look) -> None:
-    assert look.at_bench(look.stage.context(user="nobody-of-that-name")).failed == [
-        "there is no user nobody-of-that-name on this server"
-    ]
+    with pytest.raises(LockstepError, match="there is no user nobody-of-that-name on this server"):
+        look.stage.context(user="nobody-of-that-name")
 
 
 def test_a_bench_command_that_does_not_exist_is_told(look: Look) -> None:

@@ -73,7 +73,10 @@ def test_a_check_run_writes_no_file(look: Look, tmp_path: pathlib.Path) -> None:
     assert not (tmp_path / "found.json").exists()
 
 
-def test_a_limited_run_looks_at_those_units_alone(look: Look) -> None:
+def test_a_limited_run_looks_at_those_units_and_at_what_they_stand_on(look: Look) -> None:
     done = look.stage.play(CHECK, "--limit", ONE, **LITTLE)
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 2, done.stdout
     assert "Checks of 1 unit: " in done.stdout
+    assert "which was not selected and is not live: release " in done.stdout
+    done = look.stage.play(CHECK, "--limit", ONE, ignore_dependencies=True, **LITTLE)
+    assert done.returncode == 0, done.stdout

@@ -6,8 +6,12 @@
 
 from __future__ import annotations
 
+import ast
+import concurrent.futures
 import json
 import pathlib
+import threading
+import time
 import typing as t
 
 import pytest
@@ -138,3 +142,27 @@ def test_declarations_of_real_apps_are_read(app: dict[str, t.Any]) -> None:
     lines = [f'{name} = "{limits}"' for name, limits in ranges.items()]
     found = declarations.read_project("\n".join(["[tool.bench.frappe-dependencies]", *lines]))
     assert {need.name: need.range for need in found.requires} == ranges
+
+
+def test_what_is_nested_too_deeply_is_no_declaration() -> None:
+    deep = "required_apps = " + "+".join(["['a']"] * 100_000)
+    with pytest.raises(DeclarationError, match=r"found hooks.py, which is no valid Python"):
+        declarations.required_apps(deep)
+
+
+def test_several_apps_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once: list[int] = []
+    inside = threading.Semaphore(1)
+
+    def parse(source: str) -> ast.Module:
+        at_once.append(inside.acquire(blocking=False))
+        time.sleep(0)  # others may go on here
+        try:
+            return ast.Module(body=[], type_ignores=[])
+        finally:
+            inside.release()
+
+    monkeypatch.setattr(declarations.ast, "parse", parse)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(declarations.required_apps, ["required_apps = []"] * 200))
+    assert at_once == [True] * 200, "the parser of Python 3.11 is not for several threads"
