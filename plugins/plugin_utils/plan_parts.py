@@ -133,6 +133,7 @@ def warnings(
     ignores = options["ignore_dependencies"]
     said = {
         "notify_users is set, but no channel is configured: nobody will be told": options["notify_users"],
+        "run_tests is true, but names no commands: nothing is tested": options["run_tests"] is True,
         "sites are not backed up: a failed migration can't be undone": not has_backup(options),
         "force is set: failed checks don't stop the deployment": options["force"],
         "ignore_dependencies is set: units outside the selection need not be live": ignores,
