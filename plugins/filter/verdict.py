@@ -53,6 +53,10 @@ options:
     description: The command that rolls back, as the user would type it.
     type: str
     default: ansible-playbook lockstep.deploy.rollback
+  check:
+    description: Whether nothing was done, as with C(--check).
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -77,7 +81,8 @@ _value:
       description: The deployment.
       type: str
     status:
-      description: V(completed), V(failed), V(rolled_back), V(partially_rolled_back) or V(rollback_failed).
+      description: V(completed), V(failed), V(rolled_back), V(partially_rolled_back), V(rollback_failed) or
+        V(checked).
       type: str
     failed:
       description: Whether the run has to end with an error.

@@ -35,7 +35,7 @@ class Verdict:
 
     Attributes:
         deployment_id: Which one.
-        status: ``completed``, ``failed``, ``rolled_back``, ``partially_rolled_back`` or ``rollback_failed``.
+        status: ``completed``, ``failed``, ``rolled_back``, ``partially_rolled_back``, ``rollback_failed``, ``checked``.
         failed: Whether the run has to end with an error.
         summary: One line.
         lines: What people have to know, and what to do next.
@@ -66,6 +66,7 @@ def judge(
     deployment_id: str = "",
     goal: Goal = "deploy",
     command: str = ROLLBACK,
+    check: bool = False,
 ) -> Verdict:
     """Compare what was planned with what became of it.
 
@@ -81,15 +82,19 @@ def judge(
         deployment_id: The deployment, also for the commands that are suggested.
         goal: What the run was to reach: the new release, or the one before.
         command: The command that rolls back, as the user would type it.
+        check: Whether nothing was done, and records only say whether their unit would be ``changed``.
 
     Returns:
-        The verdict.
+        The verdict; of a check its status is ``checked``, or ``failed``.
 
     Raises:
         LockstepError: A record has no unit, or the goal is unknown.
     """
     if goal not in ("deploy", "rollback"):
         raise LockstepError(f"a run has the goal deploy or rollback, not {goal!r}")
+    if check:
+        said = _by_unit(records if goal == "deploy" else rollback)
+        return _checked(units, said, outcome or {}, deployment_id, goal)
     court = _Court(
         planned={unit["name"] if not isinstance(unit, str) else unit: _planned(unit) for unit in units},
         forward=_by_unit(records),
@@ -110,6 +115,30 @@ def judge(
         lines=tell.lines(),
         groups=groups,
         rollback_actions=court.actions(),
+    )
+
+
+def _checked(
+    units: t.Sequence[_Record | str], said: t.Mapping[str, _Record], outcome: _Record, deployment_id: str, goal: Goal
+) -> Verdict:
+    """What a run that changes nothing has found out."""
+    names = [unit if isinstance(unit, str) else unit["name"] for unit in units]
+    seen = outcome.get("forward" if goal == "deploy" else "reverse") or {}
+    failed = [name for name in names if name in (seen.get("failed") or ()) or said.get(name, {}).get("failed")]
+    others = [name for name in names if name not in failed]
+    changing = [name for name in others if said.get(name, {}).get("changed")]
+    verb = "change" if goal == "deploy" else "go back"
+    counts = {f"would {verb}": len(changing), "would stay": len(others) - len(changing), "failed": len(failed)}
+    told = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
+    what = f"{'Deployment' if goal == 'deploy' else 'Rollback of'} {deployment_id}".strip()
+    return Verdict(
+        deployment_id=deployment_id,
+        status="failed" if failed else "checked",
+        failed=bool(failed),
+        summary=f"{what} was only checked, nothing was changed: {told or 'there is nothing to do'}.",
+        lines=[f"Failed: {name}: {_one_line(said.get(name, {}).get('msg') or 'no reason given')}" for name in failed],
+        groups={name: failed if name == "failed" else [] for name in _ORDER} | {"untouched": others},
+        rollback_actions=[],
     )
 
 

@@ -79,10 +79,10 @@ class Summary:
         return (unit, self._state(row), _versions(row), freeze, took)
 
     def _state(self, row: _Row) -> str:
+        if self._check and row.state not in ("failed", "unreachable", "withheld"):
+            return "would change" if row.changed else "unchanged"
         if row.state != "live":
             return row.state
-        if self._check:
-            return "would change" if row.changed else "unchanged"
         return "live" if row.changed else "live, unchanged"
 
 

@@ -123,7 +123,7 @@ def test_where_no_server_answers_it_fails(story: Story) -> None:
 def test_a_bench_that_is_gone_is_told(story: Story, tmp_path: pathlib.Path) -> None:
     benches = {story.stage.bench.name: story.stage.options(path=str(tmp_path / "gone"))}
     done, content = story.status(inventory=story.stage.deployment(benches=benches))
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 2, done.stdout
     assert [unit["state"] for unit in content["units"]] == ["unknown"] * 3
     assert "there is no such folder" in content["issues"][0]
 

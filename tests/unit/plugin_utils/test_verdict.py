@@ -277,3 +277,16 @@ def test_it_fails_unless_all_are_live_and_every_unit_is_in_one_group(
     if found.status == "rolled_back":
         assert not any(found.groups[group] for group in ("live", "kept", "failed", "unreachable", "rollback_failed"))
     assert found.as_dict()["status"] == found.status
+
+
+def test_a_check_says_what_would_change_and_fails_only_with_a_failure() -> None:
+    units = ["bench", "a", "b"]
+    said = {"bench": {"changed": False, "state": "kept"}, "a": {"changed": True}, "b": {"changed": True}}
+    found = judge(units, said, outcome={"forward": {"done": units}}, deployment_id="d1", check=True)
+    assert (found.status, found.failed) == ("checked", False)
+    assert found.summary == "Deployment d1 was only checked, nothing was changed: 2 would change, 1 would stay."
+    back = judge(units, None, {"a": {"changed": True}}, goal="rollback", deployment_id="d1", check=True)
+    assert back.summary == "Rollback of d1 was only checked, nothing was changed: 1 would go back, 2 would stay."
+    broken = judge(units, {**said, "b": {"failed": True, "msg": "no."}}, check=True)
+    assert (broken.status, broken.failed) == ("failed", True)
+    assert broken.lines == ["Failed: b: no"]
