@@ -106,8 +106,16 @@ def main() -> None:
         module.fail_json(**{**error.result(), **reported})
     for warning in warnings:
         module.warn(warning)
-    diff = version_diff(params["unit"], to_do) if module._diff else {}
+    diff = version_diff(params["unit"], to_do, _adoption(context, to_do["adopt"])) if module._diff else {}
     module.exit_json(changed=changed, to_do=to_do, lockstep=report(DRIVER, work.journal, "prepared"), **diff)
+
+
+def _adoption(context: BenchContext, sites: list[str]) -> str:
+    """What the first deployment of sites does beside building a release, a line each."""
+    nginx = context.options["nginx"]["conf_dir"]
+    return "".join(
+        f"adopted: {site}, data in {context.layout.data(site)}, served by our file in {nginx}\n" for site in sites
+    )
 
 
 if __name__ == "__main__":

@@ -51,11 +51,12 @@ rollback_actions:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.arguments import UNIT_OPTIONS, report
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench_work import (
     DRIVER,
+    may_roll_back,
     roll_back,
-    would_roll_back,
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BENCH_OPTIONS, BenchContext
 
@@ -70,7 +71,9 @@ def main() -> None:
     try:
         context = BenchContext(params["bench"])
         if module.check_mode:
-            changed, journal = would_roll_back(context, params["unit"], params["deployment_id"])
+            # Whether sites stay on it is not known before they were asked to go back.
+            journal = Journal(context.unit_folder(params["unit"]))
+            changed = may_roll_back(journal, params["deployment_id"])
             actions: list[dict[str, object]] = []
         else:
             changed, journal, actions = roll_back(context, params["unit"], params["deployment_id"])

@@ -102,6 +102,10 @@ info:
     manifest:
       description: What the manifest says of the deployments of this unit.
       type: dict
+    sites:
+      description: The sites that were adopted. Benches only.
+      type: list
+      elements: str
     maintenance:
       description: Whether the site is in maintenance mode. Sites only.
       type: bool

@@ -40,6 +40,8 @@ def prove(plan: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> tuple[li
     Returns:
         Names of those that are live, and for each planned unit why one it depends on is not.
     """
+    if plan["options"]["ignore_dependencies"]:
+        return [], {}
     reasons = {unit["name"]: _missing(plan, unit, found.get(unit["name"]) or {}) for unit in plan["outside"]}
     live = [name for name, reason in reasons.items() if not reason]
     missing: dict[str, list[str]] = {}
@@ -50,7 +52,17 @@ def prove(plan: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> tuple[li
                     f"{unit['name']} depends on {name}, which was not selected and is not live: {reasons[name]}. "
                     "Select it too, or set ignore_dependencies=true"
                 )
+            elif name in reasons and _is_new_there(unit, found[name]["info"]):
+                missing.setdefault(unit["name"], []).append(
+                    f"{unit['name']} was never deployed, and {name}, which takes it over, was not selected. Select it"
+                    " too"
+                )
     return live, missing
+
+
+def _is_new_there(unit: t.Mapping[str, t.Any], info: t.Mapping[str, t.Any]) -> bool:
+    """Whether a site has still to be adopted, which its bench's unit does."""
+    return "sites" in info and unit["site"] not in info["sites"]
 
 
 def _missing(plan: t.Mapping[str, t.Any], unit: t.Mapping[str, t.Any], answer: t.Mapping[str, t.Any]) -> str:

@@ -124,7 +124,7 @@ def _checked(
     """What a run that changes nothing has found out."""
     names = [unit if isinstance(unit, str) else unit["name"] for unit in units]
     seen = outcome.get("forward" if goal == "deploy" else "reverse") or {}
-    failed = [name for name in names if name in (seen.get("failed") or ()) or said.get(name, {}).get("failed")]
+    failed = [name for name in names if name in (seen.get("failed") or ()) or _is_lost(said.get(name, {}))]
     others = [name for name in names if name not in failed]
     changing = [name for name in others if said.get(name, {}).get("changed")]
     verb = "change" if goal == "deploy" else "go back"
@@ -140,6 +140,10 @@ def _checked(
         groups={name: failed if name == "failed" else [] for name in _ORDER} | {"untouched": others},
         rollback_actions=[],
     )
+
+
+def _is_lost(record: _Record) -> bool:
+    return bool(record.get("failed")) or record.get("state") in ("failed", "unreachable")
 
 
 @dataclasses.dataclass(frozen=True)

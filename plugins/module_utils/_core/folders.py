@@ -38,13 +38,11 @@ def ensure(path: str, user: str | None = None, mode: int = 0o755) -> bool:
 
 
 def _ensure(path: str, user: str | None, mode: int) -> bool:
-    try:
-        with beneath.entered(path) as found:
-            if user is None and not mode & 0o077:
-                _require_ours(path, found)
-            return False
-    except FileNotFoundError:
-        above, name = os.path.split(path)
+    with contextlib.suppress(FileNotFoundError), beneath.entered(path) as found:
+        if user is None and not mode & 0o077:
+            _require_ours(path, found)
+        return False
+    above, name = os.path.split(path)
     _ensure_above(above, user, mode)
     with beneath.entered(above) as place:
         entries.make_folder(name, place, mode, entries.owner_of(user))

@@ -201,12 +201,6 @@ class Journal:
         folder = os.path.join(self._folder, "history")
         return sorted(name[: -len(".json")] for name in os.listdir(folder)) if os.path.isdir(folder) else []
 
-    def earlier(self, deployment_id: str) -> Journal:
-        """The record of a deployment before this one, to be looked at."""
-        found = Journal(self._folder)
-        found.content = atomic.read_json(self._history_path(deployment_id), {})
-        return found
-
     def can_recall(self, deployment_id: str) -> bool:
         """Whether an earlier deployment is what the unit is on: all that came after it were taken back."""
         names = self.history()

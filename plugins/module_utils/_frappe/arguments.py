@@ -50,9 +50,10 @@ def sites_of(params: t.Mapping[str, t.Any]) -> dict[str, list[str]]:
     return {valid_name("site", item["name"]): item["domains"] for item in params["sites"]}
 
 
-def version_diff(unit: str, to_do: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The ``diff`` of a module that takes a unit from some app versions to others."""
+def version_diff(unit: str, to_do: t.Mapping[str, t.Any], more: str = "") -> dict[str, t.Any]:
+    """The ``diff`` of a module that takes a unit from some app versions to others, and does ``more`` (lines)."""
     sides = {name: _lines(to_do[name]) for name in ("before", "after")}
+    sides["after"] += more
     header = {"before_header": unit, "after_header": unit}
     return {"diff": {**sides, **header}} if sides["before"] != sides["after"] else {}
 

@@ -157,16 +157,6 @@ def may_roll_back(journal: Journal, deployment_id: str) -> bool:
     return journal.can_recall(deployment_id)
 
 
-def would_roll_back(context: BenchContext, unit: str, deployment_id: str) -> tuple[bool, Journal]:
-    """What :func:`roll_back` would say, looked up without changing anything."""
-    journal = Journal(context.unit_folder(unit))
-    if not may_roll_back(journal, deployment_id):
-        return False, journal
-    record = journal if journal.deployment_id == deployment_id else journal.earlier(deployment_id)
-    release = context.record.release(record.data["release"])
-    return release is None or not Processes(context).in_use(release), journal
-
-
 def roll_back(context: BenchContext, unit: str, deployment_id: str) -> tuple[bool, Journal, list[dict[str, t.Any]]]:
     """Remove the release that a deployment built, unless a site is active in it.
 

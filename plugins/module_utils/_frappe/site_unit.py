@@ -186,6 +186,12 @@ class SiteUnit:
     def _open(self, to_do: t.Mapping[str, t.Any]) -> None:
         if self.journal.is_open and self.journal.deployment_id == self._identity.deployment_id:
             return
+        if self._context.traffic(self._site).current() is None:
+            raise LockstepError(
+                f"site {self._site} was not adopted yet",
+                left="nothing was changed",
+                hint="deploy its bench along with it",
+            )
         live = self._context.require_release(to_do["from"])
         target = self._context.require_release(self._target)
         manifest = Manifest(self._context.state_dir, self._identity.project, self._identity.environment)

@@ -66,7 +66,9 @@ class UnitRecords:
             "releases": self._releases(),
             "manifest": self._own_manifest(),
         }
-        if self._live is not None:
+        if self._live is None:
+            found.update(sites=sorted(self._context.record.sites()) if self._context.record.exists() else [])
+        else:
             found.update(maintenance=self._live.site.is_frozen(), closed=self._live.traffic.closed)
             found.update(backups=self._backups(), way_back=self._way_back())
         return found

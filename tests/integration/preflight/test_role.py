@@ -34,6 +34,7 @@ def test_units_that_are_well_are_let_through_and_told_as_json(look: Look, tmp_pa
 
 def test_deploy_stops_with_all_failures_at_once_and_changes_nothing(look: Look, tmp_path: pathlib.Path) -> None:
     file = look.stage.deployment(sites=[ONE, "gone.local"])
+    there = set(look.stage.folder.glob("lockstep/**"))
     lock = look.stage.folder / "state" / "locks" / f"{ONE}.json"
     with look.file(lock, json.dumps({"owner": "ada", "manual": True})):
         done = look.stage.play(
@@ -44,7 +45,7 @@ def test_deploy_stops_with_all_failures_at_once_and_changes_nothing(look: Look, 
     assert f"{ONE} was locked by hand by ada" in done.stdout
     assert "no such site in" in done.stdout
     assert json.loads((tmp_path / "found.json").read_text())["valid"] is False
-    assert not (look.stage.folder / "lockstep").exists()
+    assert set(look.stage.folder.glob("lockstep/**")) == there
     assert not (look.stage.folder / "state" / "units").exists()
 
 

@@ -15,18 +15,19 @@ APPS = [App("frappe", "a" * 40, "15.1.0"), App("erpnext", "b" * 40, "15.2.0")]
 RELEASE = release_id(APPS)
 BENCH, HUB, SITE = "b@one", "hub.local", "shop.local"
 PLAN = {
+    "options": {"ignore_dependencies": False},
     "apps": [
         {"name": "frappe", "commit": "a" * 40, "declared_version": "15.1.0", "ref": "v15"},
         {"name": "erpnext", "commit": "b" * 40, "declared_version": None, "ref": "15.2.0"},
         {"name": "other", "commit": "c" * 40, "declared_version": "1", "ref": "v1"},
     ],
-    "units": [{"name": SITE, "driver": "frappe_site", "depends_on": [BENCH, HUB], "apps": ["frappe"]}],
+    "units": [{"name": SITE, "site": SITE, "driver": "frappe_site", "depends_on": [BENCH, HUB], "apps": ["frappe"]}],
     "outside": [
         {"name": BENCH, "driver": "frappe_bench", "apps": ["frappe", "erpnext"]},
         {"name": HUB, "driver": "frappe_site", "apps": ["frappe"]},
     ],
 }
-RUNS = {"info": {"releases": [{"id": RELEASE, "ready": True, "answers": True}]}}
+RUNS = {"info": {"releases": [{"id": RELEASE, "ready": True, "answers": True}], "sites": [SITE]}}
 LIVE = {"info": {"journal": None, "apps": {"frappe": {"commit": "a" * 40}}, "answers": True}}
 
 
@@ -42,7 +43,7 @@ def test_what_runs_with_the_commits_of_the_plan_is_live() -> None:
 
 
 def _released(**change: t.Any) -> dict[str, t.Any]:
-    return {"info": {"releases": [{**RUNS["info"]["releases"][0], **change}]}}
+    return {"info": {"releases": [{**RUNS["info"]["releases"][0], **change}], "sites": [SITE]}}
 
 
 def _site(**change: t.Any) -> dict[str, t.Any]:
@@ -88,3 +89,15 @@ def test_a_site_that_is_not_live_is_missing(answer: dict[str, t.Any], reason: st
 @pytest.mark.parametrize("status", ["live", "kept", "restored"])
 def test_a_site_whose_deployment_ended_is_live_if_its_commits_are_those(status: str) -> None:
     assert prove(PLAN, {BENCH: RUNS, HUB: _journal(status)}) == ([BENCH, HUB], {})
+
+
+def test_a_site_that_was_never_deployed_needs_its_bench_beside_it() -> None:
+    live, missing = prove(PLAN, {BENCH: {"info": {**RUNS["info"], "sites": ["other.local"]}}, HUB: LIVE})
+    assert live == [BENCH, HUB]
+    assert missing == {
+        SITE: [f"{SITE} was never deployed, and {BENCH}, which takes it over, was not selected. Select it too"]
+    }
+
+
+def test_who_ignores_dependencies_is_not_told_of_them() -> None:
+    assert prove({**PLAN, "options": {"ignore_dependencies": True}}, {}) == ([], {})
