@@ -136,10 +136,14 @@ def _checked(
         status="failed" if failed else "checked",
         failed=bool(failed),
         summary=f"{what} was only checked, nothing was changed: {told or 'there is nothing to do'}.",
-        lines=[f"Failed: {name}: {_one_line(said.get(name, {}).get('msg') or 'no reason given')}" for name in failed],
+        lines=[f"Failed: {name}: {_why(name, said.get(name, {}))}" for name in failed],
         groups={name: failed if name == "failed" else [] for name in _ORDER} | {"untouched": others},
         rollback_actions=[],
     )
+
+
+def _why(unit: str, record: _Record) -> str:
+    return _one_line(_message(unit, record) or record.get("reason") or record.get("error") or "no reason given")
 
 
 def _is_lost(record: _Record) -> bool:
