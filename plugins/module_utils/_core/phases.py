@@ -17,7 +17,7 @@ class Phase:
     """One phase of a driver.
 
     ``run`` looks before it acts, so that it can be repeated after it died half-way. ``undo`` works from what the
-    step's intent holds and nothing else, tolerates that the phase died at any point, and can be repeated too.
+    journal holds and nothing else, tolerates that the phase died at any point, and can be repeated too.
     """
 
     name: t.ClassVar[str]

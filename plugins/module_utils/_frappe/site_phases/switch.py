@@ -45,7 +45,7 @@ class Switch(Phase):
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
-        # The caches of the new release were cleared when the migration had ended.
+        # The phase before has left the new release no caches of another time.
         self._move(deployment.before, deployment.after)
         return {"release": deployment.after.id}
 
