@@ -10,6 +10,8 @@ Times are RFC 3339 text in UTC with milliseconds, so that they sort as text in e
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 import typing as t
 
 import sqlalchemy as sa
@@ -18,6 +20,9 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 
 BUSY_SECONDS = 5.0
 """How long a writer waits for another one; a unit may be frozen meanwhile, so it is short."""
+
+_AGAIN = 0.02
+"""Seconds between two looks at a lock that SQLite does not wait for."""
 
 _MIGRATION_LOCK = 0x6C6F636B73746570
 """The number of the advisory lock, "lockstep" in ASCII."""
@@ -211,7 +216,7 @@ def _as_sqlite(engine: sa.Engine) -> None:
         # The driver's own transactions begin late and then can't wait for another writer.
         connection.isolation_level = None
         cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
+        _use_wal(cursor)
         cursor.execute("PRAGMA synchronous=NORMAL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
@@ -219,3 +224,20 @@ def _as_sqlite(engine: sa.Engine) -> None:
     @sa.event.listens_for(engine, "begin")
     def _begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql(connection.get_execution_options().get("lockstep_begin", "BEGIN"))
+
+
+def _use_wal(cursor: t.Any) -> None:
+    """Let readers and a writer go on side by side.
+
+    While another process changes a new ledger to this mode, SQLite refuses at once: the timeout that everything else
+    waits for is not asked, as it could wait for ever (sqlite.org/c3ref/busy_handler.html).
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(_AGAIN)

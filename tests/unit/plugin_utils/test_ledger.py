@@ -346,6 +346,36 @@ def _write_from_another_process(url: str, name: str) -> None:
     ledger.close()
 
 
+def test_a_new_ledger_that_another_controller_is_just_making_is_waited_for(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("create table begun (number integer)")
+    other.execute("begin immediate")
+    looks: list[float] = []
+
+    def end_the_other(seconds: float) -> None:
+        looks.append(seconds)
+        other.execute("commit")
+
+    monkeypatch.setattr(schema.time, "sleep", end_the_other)
+    Ledger(f"sqlite:///{tmp_path}/ledger.db", environ={}).close()
+    other.close()
+    assert len(looks) == 1
+    with sqlite3.connect(tmp_path / "ledger.db") as later:
+        assert later.execute("pragma journal_mode").fetchone() == ("wal",)
+
+
+def test_a_ledger_is_not_waited_for_without_end(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
+    other = sqlite3.connect(tmp_path / "ledger.db", isolation_level=None)
+    other.execute("create table begun (number integer)")
+    other.execute("begin immediate")
+    with pytest.raises(LockstepError, match="locked"):
+        Ledger(f"sqlite:///{tmp_path}/ledger.db", environ={})
+    other.close()
+
+
 def test_two_controllers_write_at_once(tmp_path: pathlib.Path) -> None:
     url = f"sqlite:///{tmp_path}/ledger.db"
     context = multiprocessing.get_context("fork")
