@@ -16,6 +16,7 @@ from ansible.utils.vars import load_extra_vars
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import (
+    account,
     ansible_values,
     deployment,
     options,
@@ -80,7 +81,8 @@ class ActionModule(ActionBase):
         written = {} if self._task.check_mode else _write(arguments, planned)
         if arguments["export"]:
             written["archives"] = {app["name"]: sources.export(app["commit"]) for app in planned["apps"]}
-        return {"plan": planned, "window": schedule.window(found.strategy, found.options), **written}
+        window = schedule.window(found.strategy, found.options)
+        return {"plan": planned, "window": window, "user": account.name(), **written}
 
     def _deployment(self, given: t.Any, strategy: str | None, variables: dict[str, t.Any]) -> deployment.Deployment:
         """The deployment that the task, an extra variable or the inventory names, in this order."""

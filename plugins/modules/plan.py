@@ -88,6 +88,10 @@ window:
   description: How many units may be in flight; 0 for any number.
   returned: success
   type: int
+user:
+  description: Who runs Ansible on the controller.
+  returned: success
+  type: str
 plan_file:
   description: Absolute path of the plan that was written.
   returned: when asked for

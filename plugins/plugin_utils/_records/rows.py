@@ -6,14 +6,13 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import socket
 import typing as t
 
 import sqlalchemy as sa
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import account
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, messages, model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.schema import units
 
@@ -66,15 +65,8 @@ def unplanned(deployment_id: object) -> dict[str, t.Any]:
         raise LockstepError("a deployment's id is made of letters, digits, dots, dashes and underscores")
     now = model.timestamp()
     row: dict[str, t.Any] = {"id": deployment_id, "status": "in_progress", "planned_at": now, "last_event_at": now}
-    row |= {"deployed_by": _user(), "controller": socket.gethostname()}
+    row |= {"deployed_by": account.name(), "controller": socket.gethostname()}
     return row | {"apps": [], "stages": [], "options": {}}
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a user that has no name
-        return f"uid {os.getuid()}"
 
 
 def _options(options: object) -> dict[str, t.Any]:
