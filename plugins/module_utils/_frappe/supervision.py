@@ -96,6 +96,9 @@ class Supervisor:
             os.rename(stopped, stopped[: -len(_STOPPED)])
             self._reread(*groups)
         for group in groups:
+            # `start` says the same of a group that runs, one that isn't there and a supervisord that isn't.
+            if not self._known(group):
+                raise LockstepError(f"supervisord knows no group {group}", hint="is its file still included?")
             self._run("start", f"{group}:*", accepted=(0, 7))
 
     def stop_foreign(self, groups: t.Sequence[str]) -> None:
@@ -105,9 +108,10 @@ class Supervisor:
             os.rename(included, included + _STOPPED)
             self._reread(*groups)
             return
-        # Another file has them along with others: they come back at the next boot.
+        # They are stopped for good, or another file has them along with others: then they come back at the next boot.
         for group in groups:
-            self._run("stop", f"{group}:*", accepted=(0, 7))
+            if self._known(group):
+                self._run("stop", f"{group}:*", accepted=(0, 7))
 
     def _file_of(self, groups: t.Sequence[str], suffix: str = "") -> str | None:
         """The included file, or link to one, that has these groups and no others."""
