@@ -60,6 +60,13 @@ class Judgement(t.NamedTuple):
     loss: dict[str, t.Any]
 
 
+def is_expected(deployment: SiteDeployment) -> bool:
+    """Whether the deployment's migration has anything to do to the data, by what the journal holds of it."""
+    migrate = deployment.journal.last("migrate")
+    installs = migrate is not None and migrate.intent.get("install")
+    return bool(deployment.journal.data["reasons_to_migrate"] or installs)
+
+
 def begin(deployment: SiteDeployment) -> dict[str, t.Any]:
     """Take down what the database looks like before a migration.
 
@@ -77,17 +84,20 @@ def begin(deployment: SiteDeployment) -> dict[str, t.Any]:
     return {"moment": state.now, "empty": sorted(state.empty)}
 
 
-def end(deployment: SiteDeployment, began: t.Mapping[str, t.Any], *, everything: bool) -> int:
+def end(deployment: SiteDeployment) -> int:
     """Take down what a migration did, while nobody writes yet.
 
     Args:
-        deployment: The site's deployment.
-        began: What :func:`begin` returned.
-        everything: Whether apps were installed, of which nobody lists the tables they touched.
+        deployment: The site's deployment, its migration done.
 
     Returns:
-        How many tables count as touched.
+        How many tables count as touched; 0 where there was nothing to do to the data.
     """
+    migrate = deployment.journal.last("migrate")
+    if migrate is None or not is_expected(deployment):
+        return 0
+    # Of an app that was installed nobody lists the tables it touched.
+    began, everything = migrate.intent["began"], bool(migrate.intent["install"])
     folder = _folder(deployment)
     database = deployment.database()
     before = atomic.read_json(os.path.join(folder, "before.json"))
@@ -132,7 +142,7 @@ def judge(deployment: SiteDeployment) -> Judgement:
     """Judge a site whose writes were stopped again, after its users had written for a while."""
     recorded = atomic.read_json(os.path.join(_folder(deployment), "after.json"))
     if recorded is None:
-        if deployment.journal.completed("migrate"):
+        if deployment.journal.completed("migrate") and not is_expected(deployment):
             return Judgement(True, True, "the migration changed nothing", {})
         return Judgement(False, False, "what the migration did is not known", _loss(deployment, [], None))
     now = fingerprint.fingerprints(deployment.database(), recorded["touched"], budget_bytes=_BUDGET)

@@ -30,6 +30,7 @@ ONE = DRIVEN[0]
         pytest.param("freeze", SiteHealth, "wait_frozen", True, id="freeze, flags set"),
         pytest.param("backup", verify, "verify", False, id="backup, dumped and not verified"),
         pytest.param("migrate", watcher.Watcher, "of_process", True, id="migrate, the migration goes on alone"),
+        pytest.param("verify", SiteHealth, "of_release", False, id="verify, what the migration did not yet taken down"),
         pytest.param("switch", Placement, "deactivate", True, id="switch, scheduler sees the site nowhere"),
         pytest.param("switch", SiteTraffic, "switch", True, id="switch, traffic moved and nothing else"),
         pytest.param("thaw", SiteTraffic, "reopen", True, id="thaw, writes let in"),

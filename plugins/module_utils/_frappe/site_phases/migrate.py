@@ -58,11 +58,9 @@ class Migrate(Phase):
             clear_cache(deployment.new, deployment.site.name)
             return {"migration": "skipped", "reason": "nothing between the two releases needs one"}
         # Migrations and installations clear the caches themselves, and nobody else reads through this release yet.
-        found = impact.end(deployment, step.intent["began"], everything=bool(new_apps))
         return {
             "migration": "done" if needed else "skipped",
             "apps_installed": new_apps,
-            "tables_touched": found,
             "command_seconds": round(self._seconds, 3),
         }
 
@@ -80,7 +78,7 @@ class Migrate(Phase):
         deployment = self._deployment
         if "began" not in step.intent or deployment.journal.data.get("keep_data"):
             return {"action": "data kept"}
-        if not deployment.journal.data["reasons_to_migrate"] and not step.intent["install"]:
+        if not impact.is_expected(deployment):
             return {"action": "nothing to restore"}
         return {"action": "restored", **put_back(deployment, step)}
 

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
@@ -20,7 +22,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record imp
 
 
 class Verify(Phase):
-    """The new release serves this site well, before anybody is sent to it."""
+    """The new release serves this site well, before anybody is sent to it; what the migration did is taken down."""
 
     name = "verify"
 
@@ -29,9 +31,14 @@ class Verify(Phase):
 
     def run(self, step: Step) -> dict[str, t.Any]:
         health = SiteHealth(self._deployment)
-        checks = health.of_release(self._deployment.after)
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
+            # Writes are blocked meanwhile: the database is read while the release answers its first requests.
+            touched = beside.submit(impact.end, self._deployment)
+            checks = health.of_release(self._deployment.after)
+            tables = touched.result()
+        # Before these, which may write: what they do must not count as the migration's doing.
         health.run_tests(self._deployment.new)
-        return {"checks": len(checks)}
+        return {"checks": len(checks), "tables_touched": tables}
 
 
 class Switch(Phase):
