@@ -112,7 +112,7 @@ def _find_missing(deployment: Deployment, found: Resolution, installed: t.Mappin
     for missing, needing in who.items():
         path: Path = deployment.app_paths[needing[0]] if needing else ("apps",)
         requirer = (
-            f"{' and '.join(needing)} require{'s' if len(needing) == 1 else ''} it" if needing else "every app needs it"
+            f"{_words(needing)} require{'s' if len(needing) == 1 else ''} it" if needing else "every app needs it"
         )
         message = f'found no app "{missing}", and {requirer}; expected it among the apps'
         found.problems.append(deployment.problem(path, message))
@@ -141,4 +141,9 @@ def _find_conflicts(deployment: Deployment, found: Resolution, versions: t.Mappi
 
 
 def _who(wanted: t.Mapping[str, str]) -> str:
-    return " and ".join(f"{app} requires {limits}" for app, limits in wanted.items())
+    return _words([f"{app} requires {limits}" for app, limits in wanted.items()])
+
+
+def _words(items: t.Sequence[str]) -> str:
+    """A list in a sentence: ``a, b and c``."""
+    return " and ".join(part for part in (", ".join(items[:-1]), items[-1]) if part)
