@@ -167,6 +167,22 @@ def test_a_failing_second_site_takes_the_first_one_back_with_what_was_written_si
     assert thaw["intent"]["thawed_at"], "users of the first site had written to the new version"
 
 
+def test_sites_that_thaw_together_are_all_old_when_one_fails(failing: Sites) -> None:
+    first, _second, _third = FAILING
+    before = failing.content(first)
+    with failing.client() as client:
+        done = failing.play(DEPLOY, strategy="rolling", thaw="together", rollback_scope="unit")
+    assert done.returncode != 0
+    assert failing.versions() == ["0.9.0"] * 3
+    require_nothing_lost(client)
+    steps = {step["phase"]: step["status"] for step in failing.journal(first)["steps"]}
+    assert steps["migrate"] == steps["switch"] == "undone", "it was on the new release, and nobody wrote there"
+    assert "thaw" not in steps
+    after = failing.content(first)
+    unlike = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+    assert unlike == {"tabCustom Write"}, "only what the client wrote before the freeze and after it differs"
+
+
 def test_a_first_site_with_writes_into_touched_tables_is_kept_until_somebody_gives_them_up(failing: Sites) -> None:
     first, second, _third = FAILING
     content = failing.content(second)
