@@ -11,6 +11,7 @@ import fcntl
 import glob
 import os
 import socket
+import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -19,11 +20,11 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import pro
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.supervision import wait_until
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB, listening
 
 #: supervisorctl says RUNNING seconds before HTTP answers, and a cold start of Frappe takes longer on a busy server.
 _START_TIMEOUT = 120.0
+_LOOK_AGAIN = 0.1
 
 
 class Processes:
@@ -37,12 +38,8 @@ class Processes:
         self._context = context
 
     def answers(self, release: Release) -> bool:
-        """Whether redis, web and realtime of a release accept connections."""
-        ports = [release.ports[name] for name in ("redis_cache", "redis_queue", "socketio")]
-        if release.adopted:
-            return all(_port_open(port) for port in [*ports, release.ports["web"]])
-        web = self._context.runtime(release).socket(WEB)
-        return all(_port_open(port) for port in ports) and listening(web)
+        """Whether redis, web and, where the bench has it, realtime of a release accept connections."""
+        return not self._silent(release)
 
     def running(self, release: Release) -> bool:
         """Whether a release answers and its process manager keeps it running."""
@@ -65,7 +62,11 @@ class Processes:
             else:
                 self._context.supervision.start(self._context.group(release))
             # Its process manager has the last word: what answers could be processes it knows nothing of.
-            wait_until(lambda: self.running(release), _START_TIMEOUT, f"release {release.id} in {release.path} running")
+            deadline = time.monotonic() + _START_TIMEOUT
+            while not self.running(release):
+                if time.monotonic() > deadline:
+                    raise self._not_running(release)
+                time.sleep(_LOOK_AGAIN)
             return True
 
     def stop_if_unused(self, release: Release) -> bool:
@@ -75,7 +76,8 @@ class Processes:
             Whether it was stopped.
         """
         with self._deciding():
-            if self.in_use(release) or not self.answers(release):
+            listeners = self._listeners(release).values()
+            if self.in_use(release) or not any(accepts() for accepts in listeners):
                 return False
             if release.adopted:
                 self._context.supervision.stop_foreign(self._foreign_groups(release))
@@ -119,18 +121,56 @@ class Processes:
             fcntl.flock(mutex, fcntl.LOCK_EX)
             yield
 
+    def _listeners(self, release: Release) -> dict[str, t.Callable[[], bool]]:
+        """Where a release accepts connections, in words, each with the way to find out whether it does."""
+        names = ["redis_cache", "redis_queue", *(["socketio"] if self._has_realtime(release) else [])]
+        if release.adopted:
+            names.append("web")
+        found = {f"{name} on port {release.ports[name]}": _port(release.ports[name]) for name in names}
+        if not release.adopted:
+            web = self._context.runtime(release).socket(WEB)
+            found[f"web on {web}"] = lambda: listening(web)
+        return found
+
+    def _has_realtime(self, release: Release) -> bool:
+        """Whether bench made a realtime process: it makes none where it finds no node."""
+        try:
+            programs, _groups = programs_of.read_programs(_bench_file(release))
+        except LockstepError:
+            return True
+        return any(program.is_realtime for program in programs)
+
+    def _silent(self, release: Release) -> list[str]:
+        return [name for name, accepts in self._listeners(release).items() if not accepts()]
+
+    def _not_running(self, release: Release) -> LockstepError:
+        silent = self._silent(release)
+        missing = f"{', '.join(silent)} not answering" if silent else "its process manager does not call it running"
+        return LockstepError(
+            f"release {release.id} did not start within {_START_TIMEOUT:g} s: {missing}",
+            hint=f"its logs are in {os.path.join(release.path, 'logs')}",
+        )
+
     def _managed(self, release: Release) -> bool:
         return release.adopted or self._context.supervision.running(self._context.group(release))
 
     def _foreign_groups(self, release: Release) -> list[str]:
-        path = os.path.join(release.path, "config", "supervisor.conf")
+        path = _bench_file(release)
         _programs, groups = programs_of.read_programs(path)
         if not groups:
             raise LockstepError(f"{path} names no groups: the adopted bench can't be started or stopped")
         return groups
 
 
-def _port_open(port: int) -> bool:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.settimeout(2)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+def _bench_file(release: Release) -> str:
+    """What bench itself would run, as `bench setup supervisor` wrote it."""
+    return os.path.join(release.path, "config", "supervisor.conf")
+
+
+def _port(port: int) -> t.Callable[[], bool]:
+    def accepts() -> bool:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.settimeout(2)
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    return accepts

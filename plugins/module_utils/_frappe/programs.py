@@ -70,6 +70,11 @@ class Program(t.NamedTuple):
     def is_redis(self) -> bool:
         return os.path.basename(self.argv[0]) == "redis-server"
 
+    @property
+    def is_realtime(self) -> bool:
+        """``bench socketio``, or node with ``socketio.js``."""
+        return os.path.basename(self.argv[-1]) in ("socketio", "socketio.js")
+
 
 def gunicorn_hook(release: str) -> str:
     """The text of the configuration file that makes gunicorn name its release."""

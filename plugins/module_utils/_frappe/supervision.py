@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import glob
 import os
-import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, process
@@ -193,16 +192,3 @@ class Systemd:
 
     def _run(self, *args: str) -> None:
         process.run(["systemctl", *args], timeout=_COMMAND_TIMEOUT)
-
-
-def wait_until(probe: t.Callable[[], bool], timeout: float, what: str) -> None:
-    """Look again until something is so.
-
-    Raises:
-        LockstepError: It wasn't within ``timeout`` seconds.
-    """
-    deadline = time.monotonic() + timeout
-    while not probe():
-        if time.monotonic() > deadline:
-            raise LockstepError(f"{what} was not so within {timeout:g} s")
-        time.sleep(0.1)
