@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pathlib
@@ -63,17 +64,44 @@ def free_port() -> int:
     for port in random.sample(_PORTS, len(_PORTS)):
         if port in _held_ports:
             continue
-        handle = (_PORT_LOCKS / str(port)).open("w")
+        try:
+            handle = (_PORT_LOCKS / str(port)).open("w")
+        except FileNotFoundError:
+            # Another run removed the folder just now.
+            _PORT_LOCKS.mkdir(mode=0o700, exist_ok=True)
+            continue
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             handle.close()
             continue
-        if _can_bind(port):
+        if _is_there(handle, port) and _can_bind(port):
             _held_ports[port] = handle
             return port
         handle.close()
     raise NotReady("a free port: none left")
+
+
+def forget_ports() -> None:
+    """Remove what :func:`free_port` left behind of runs that have ended."""
+    for path in _PORT_LOCKS.glob("*"):
+        with path.open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                continue
+            path.unlink()
+    with contextlib.suppress(OSError):
+        # Others may hold ports in it, or there is none.
+        _PORT_LOCKS.rmdir()
+
+
+def _is_there(handle: t.TextIO, port: int) -> bool:
+    """Whether a lock is still the one that everybody looks at."""
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), (_PORT_LOCKS / str(port)).stat())
+    except OSError:
+        return False
 
 
 def _can_bind(port: int) -> bool:

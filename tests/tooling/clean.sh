@@ -11,7 +11,7 @@ own_processes() {
     local python
     for python in .build/venv/bin/python /usr/bin/python3; do
         if [ -x "$python" ]; then
-            "$python" -c 'import pathlib, tests.support.daemons as d; d.end_recorded(pathlib.Path(".build"))'
+            "$python" -c 'import pathlib, tests.support.daemons as d; d.end_recorded(pathlib.Path(".build")); d.forget_ports()'
             return
         fi
     done
