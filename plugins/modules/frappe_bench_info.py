@@ -59,17 +59,11 @@ to_do:
       description: Apps whose source is not on the server yet.
       type: list
       elements: str
-sources:
-  description: Folder on the server in which each app's source belongs, by app.
+archives:
+  description: Path on the server that each app's source is shipped to as a tar, by app. Only root gets there.
   type: dict
   returned: success
-user:
-  description: System user that owns the bench.
-  type: str
-  returned: success
 """
-
-import os
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -102,11 +96,11 @@ def main() -> None:
         apps = apps_of(params)
         work = BenchWork(context, params["unit"], params["deployment_id"], apps, sites_of(params))
         to_do = work.to_do()
-        sources = {app.name: os.path.join(context.layout.source(app), ".git") for app in apps}
+        archives = {app.name: context.layout.archive(app) for app in apps}
     except LockstepError as error:
         error.unit = error.unit or params["unit"]
         module.fail_json(**error.result())
-    module.exit_json(changed=False, to_do=to_do, sources=sources, user=context.user)
+    module.exit_json(changed=False, to_do=to_do, archives=archives)
 
 
 if __name__ == "__main__":

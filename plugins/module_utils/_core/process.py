@@ -80,7 +80,7 @@ def run(
     cwd: str | None = None,
     env: t.Mapping[str, str] | None = None,
     timeout: float | None = None,
-    stdin: str | None = None,
+    stdin: str | t.IO[bytes] | None = None,
     check: bool = True,
     started: t.Callable[[int], None] | None = None,
 ) -> Completed:
@@ -92,7 +92,7 @@ def run(
         cwd: Working directory.
         env: Variables on top of :func:`environment`.
         timeout: Seconds after which the whole group is killed.
-        stdin: Text for its standard input; this is where secrets may go.
+        stdin: Text for its standard input, where secrets may go; or an open file, also one that only we may open.
         check: Whether a return code other than 0 is an error.
         started: Called with the process id as soon as it runs, so that a journal can hold it.
 
@@ -100,12 +100,13 @@ def run(
         LockstepError: It can't be started, ran into the timeout, or failed while ``check`` is set.
     """
     name = os.path.basename(argv[0])
+    text = stdin if isinstance(stdin, str) else None
     try:
         process = subprocess.Popen(
             list(argv),
             cwd=cwd,
             env=environment(user, env),
-            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdin=subprocess.PIPE if isinstance(stdin, str) else stdin or subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",
@@ -118,7 +119,7 @@ def run(
     if started is not None:
         started(process.pid)
     try:
-        stdout, stderr = process.communicate(stdin, timeout=timeout)
+        stdout, stderr = process.communicate(text, timeout=timeout)
     except subprocess.TimeoutExpired:
         _end_group(process.pid)
         stdout, stderr = process.communicate()

@@ -91,3 +91,7 @@ class Layout:
     def source(self, app: App) -> str:
         """The repository an app is cloned from; its last part is the app's name, as bench derives it from there."""
         return os.path.join(self.root, "sources", app.commit[:12], app.name)
+
+    def archive(self, app: App) -> str:
+        """Where an app's repository is shipped to as a tar: with the state, which is root's, and not with the bench."""
+        return os.path.join(self.state_dir, "sources", self.identity, f"{app.commit}.tar")

@@ -24,6 +24,7 @@ SOURCE_BRANCH = "lockstep"
 
 #: Network and compilers are involved: node modules, Python wheels.
 _BUILD_TIMEOUT = 3600.0
+_UNPACK_TIMEOUT = 600.0
 
 # get-app restarts supervisor's groups of that name, and asks for a newer bench, unless it believes to build an image.
 _INSTALL = {"FRAPPE_DOCKER_BUILD": "1"}
@@ -57,8 +58,11 @@ class Builder:
             LockstepError: A source is missing, a step of the build failed, or what was built is not what was asked.
         """
         missing = self.missing_sources(apps)
-        if missing:
-            raise LockstepError(f"sources are missing on this server: {', '.join(app.name for app in missing)}")
+        lost = [app.name for app in missing if not os.path.exists(self._layout.archive(app))]
+        if lost:
+            raise LockstepError(f"sources are missing on this server: {', '.join(lost)}")
+        for app in missing:
+            self._unpack(app)
         reserved = self._context.record.reserve(release, self._layout.release(release), apps)
         if reserved.ready:
             return reserved
@@ -71,6 +75,26 @@ class Builder:
         built = self._verified(bench, apps)
         self._context.record.mark_ready(release, built)
         return self._context.require_release(release)
+
+    def _unpack(self, app: App) -> None:
+        """Unpack a shipped source, which is there as a whole or not at all.
+
+        The bench's user owns every folder on the way and could have put links in their places, so nothing is done
+        there but with that user's rights.
+        """
+        archive, source = self._layout.archive(app), self._layout.source(app)
+        partial = f"{source}.partial"
+        with open(archive, "rb") as handle:
+            for argv in (
+                ["rm", "-rf", "--", partial],
+                ["mkdir", "-p", "--", os.path.join(partial, ".git")],
+                ["tar", "--extract", "--no-same-owner", "--file=-", f"--directory={partial}/.git"],
+                ["rm", "-rf", "--", source],
+                ["mv", "--no-target-directory", "--", partial, source],
+            ):
+                stdin = handle if argv[0] == "tar" else None
+                process.run(argv, user=self._context.user, cwd="/", stdin=stdin, timeout=_UNPACK_TIMEOUT)
+        os.unlink(archive)
 
     def remove(self, release: Release) -> None:
         """Remove a release that no site needs."""
