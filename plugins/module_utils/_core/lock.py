@@ -70,12 +70,32 @@ class LockFolder:
         Raises:
             LockstepError: Another deployment holds it and its lease hasn't run out, or it was set by hand.
         """
+        return self._take_over(name, owner, lease)[0]
+
+    def _take_over(self, name: str, owner: str, lease: float) -> tuple[Held, dict[str, t.Any]]:
+        """The lease, and what was known of it before."""
         with self._mutex():
             found = self._read(name)
             self._refuse_foreign(name, found, owner)
             token = int(found.get("token", 0)) + 1
             self._write(name, owner, token, lease)
-            return Held(name, owner, token)
+            return Held(name, owner, token), found
+
+    def seize(self, name: str, owner: str, lease: float, wait: float) -> tuple[Held, t.IO[str]]:
+        """Take the lease over, see :meth:`take_over`, and the kernel lock when the process at work has ended its step.
+
+        Raises:
+            LockstepError: That process didn't end in time, and has its lease back: fenced off by somebody who does not
+                go on in its stead, it would stop half-way. Or the lease can't be taken over.
+        """
+        held, before = self._take_over(name, owner, lease)
+        try:
+            return held, self.at_work(name, wait)
+        except LockstepError:
+            with self._mutex():
+                if self._is_ours(held):
+                    atomic.write_json(self._path(name), before)
+            raise
 
     def check(self, held: Held) -> None:
         """Make sure that a lease is still ours, before a change.
@@ -95,8 +115,7 @@ class LockFolder:
     def release(self, held: Held) -> None:
         """Give a lease back; one that somebody else took over is left alone."""
         with self._mutex():
-            found = self._read(held.name)
-            if found.get("owner") == held.owner and found.get("token") == held.token:
+            if self._is_ours(held):
                 atomic.write_json(self._path(held.name), {"owner": None, "token": held.token})
 
     def at_work(self, name: str, wait: float = 0) -> t.IO[str]:
@@ -135,6 +154,10 @@ class LockFolder:
         """What is known of a lock: ``owner``, ``token``, ``since``, ``expired``, ``manual``."""
         found = self._read(name)
         return {**found, "expired": self._expired(found)} if found.get("owner") else {}
+
+    def _is_ours(self, held: Held) -> bool:
+        found = self._read(held.name)
+        return found.get("owner") == held.owner and found.get("token") == held.token
 
     @contextlib.contextmanager
     def _mutex(self) -> t.Iterator[None]:

@@ -171,11 +171,15 @@ def roll_back(context: BenchContext, unit: str, deployment_id: str) -> tuple[boo
         return False, journal, []
     locks = context.locks()
     # Whoever still builds finds the lease taken over and stops at its next phase; its present one may end.
-    held = locks.take_over(unit, deployment_id, _LEASE)
     wait = journal.seconds_left() + _PATIENCE
+    held, at_work = locks.seize(unit, deployment_id, _LEASE, wait)
     with contextlib.ExitStack() as stack:
-        for name in (unit, context.layout.identity):
-            stack.enter_context(contextlib.closing(locks.at_work(name, wait)))
+        stack.enter_context(contextlib.closing(at_work))
+        try:
+            stack.enter_context(contextlib.closing(locks.at_work(context.layout.identity, wait)))
+        except LockstepError:
+            locks.release(held)
+            raise
         journal = Journal(context.unit_folder(unit))
         if not may_roll_back(journal, deployment_id):
             locks.release(held)

@@ -85,8 +85,9 @@ class SiteRollback:
         """
         locks = self._context.locks()
         # Whoever still goes forward finds the lease taken over and stops at its next phase; its present one may end.
-        held = locks.take_over(self._unit, self._deployment_id, _LEASE)
-        with contextlib.closing(locks.at_work(self._unit, wait=self.journal.seconds_left() + _PATIENCE)):
+        wait = self.journal.seconds_left() + _PATIENCE
+        held, at_work = locks.seize(self._unit, self._deployment_id, _LEASE, wait)
+        with contextlib.closing(at_work):
             self.journal = Journal(self._context.unit_folder(self._unit))
             if not self.needed():
                 locks.release(held)

@@ -126,3 +126,21 @@ def test_one_process_at_a_time_works_on_a_unit_and_death_frees_it(tmp_path: path
         os.kill(child, 9)
         os.waitpid(child, 0)
     locks.at_work("site1.local").close()
+
+
+def test_who_gives_up_waiting_leaves_the_lease_to_the_process_at_work(tmp_path: pathlib.Path) -> None:
+    locks = LockFolder(str(tmp_path))
+    first = locks.take_over("site1.local", "d1", lease=100)
+    with locks.at_work("site1.local"), pytest.raises(LockstepError, match="is at work"):
+        locks.seize("site1.local", "d1", lease=100, wait=0)
+    locks.check(first)
+    held, at_work = locks.seize("site1.local", "d1", lease=100, wait=0)
+    at_work.close()
+    assert held.token == first.token + 1
+
+
+def test_who_gives_up_waiting_for_a_lease_that_nobody_had_leaves_none(tmp_path: pathlib.Path) -> None:
+    locks = LockFolder(str(tmp_path))
+    with locks.at_work("site1.local"), pytest.raises(LockstepError, match="is at work"):
+        locks.seize("site1.local", "d1", lease=100, wait=0)
+    assert locks.describe("site1.local") == {}
