@@ -17,7 +17,6 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import programs as programs_of
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB, listening
@@ -106,8 +105,8 @@ class Processes:
         bench = self._context.bench(release)
         if not os.path.isdir(bench.sites_folder):
             return []
-        names = bench.sites()
-        return [name for name in names if Placement(self._context.layout, name, self._context.user).is_active(bench)]
+        # By no name of ours: somebody's copy of a site may be called anything.
+        return [name for name in bench.sites() if not os.path.islink(os.path.join(bench.sites_folder, name))]
 
     @contextlib.contextmanager
     def _deciding(self) -> t.Iterator[None]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a release runs: as many listeners as bench made processes for, each asked on its own port or socket."""
+"""Whether a release runs, each listener asked on its own port or socket, and who keeps it from being stopped."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import processes as processes_module
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import PORT_NAMES, Release
 
@@ -120,3 +121,15 @@ def test_a_release_that_nobody_needs_is_stopped_also_when_only_part_of_it_answer
     scene.listen("redis_queue")
     assert scene.processes.stop_if_unused(scene.release) is True
     assert scene.stopped == ["lockstep-shop-cafe0123"]
+
+
+def test_a_folder_that_is_no_site_of_ours_is_one_by_any_name(tmp_path: pathlib.Path) -> None:
+    sites = tmp_path / "sites"
+    for name in ("site1.local", "site1.local (copy)", ".site1.old", "assets"):
+        (sites / name).mkdir(parents=True)
+        if name != "assets":
+            (sites / name / "site_config.json").write_text("{}")
+    (sites / "passive.local").symlink_to(sites / "site1.local")
+    context: t.Any = types.SimpleNamespace(bench=lambda _release: Bench(str(tmp_path), "frappe", "bench"))
+    release: t.Any = None
+    assert Processes(context).active_sites(release) == [".site1.old", "site1.local", "site1.local (copy)"]
