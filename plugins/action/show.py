@@ -14,6 +14,7 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import ansible_values
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields
 
 _ARGUMENTS: dict[str, t.Any] = {
     "lines": {"type": "list", "elements": "str", "default": []},
@@ -36,7 +37,7 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars or {})
         _checked, arguments = self.validate_argument_spec(_ARGUMENTS)  # type: ignore[no-untyped-call]
         for line in arguments["lines"]:
-            self._display.display(line, color=arguments["color"])
+            self._display.display(fields.shown(line), color=arguments["color"])
         result["changed"] = False
         if arguments["warnings"]:
             result["warnings"] = arguments["warnings"]

@@ -65,7 +65,7 @@ from ansible import constants
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model, observe, plays, told
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, model, observe, plays, told
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.summary import Summary
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.ticker import Ticker
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.progress import Progress, text_seconds
@@ -352,7 +352,7 @@ class CallbackModule(CallbackBase):
             self._print(f"          {line}", color)
 
     def _print(self, text: str, color: str | None = None) -> None:
-        self._display.display(text, color=color)
+        self._display.display(fields.shown(text), color=color)
         if self._region is None:
             if self._ticker is not None:
                 self._ticker.wait_anew()

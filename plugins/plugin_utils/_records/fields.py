@@ -65,13 +65,18 @@ DETAIL_FIELDS = frozenset(
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 _ASSIGNED = re.compile(r"(?i)\b(\w*(?:password|passwd|secret|token|api_?key)\w*\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
 
 def is_identifier(value: object) -> bool:
     """Whether something may be used as a deployment's id: it becomes a file's name, and it comes from servers."""
     return isinstance(value, str) and _IDENTIFIER.fullmatch(value) is not None and ".." not in value
+
+
+def shown(text: str) -> str:
+    """Text for a terminal, which takes orders in control characters: apps on servers wrote some of it."""
+    return _CONTROL.sub("", text)
 
 
 def scrub(text: object, limit: int = TEXT_LIMIT) -> str:
@@ -83,7 +88,7 @@ def scrub(text: object, limit: int = TEXT_LIMIT) -> str:
     """
     found = _CREDENTIALS.sub("***@", str(text))
     found = _ASSIGNED.sub(r"\1***", found)
-    found = _CONTROL.sub("", found).strip()
+    found = shown(found).strip()
     return found if len(found) <= limit else found[: limit - 1] + "…"
 
 
