@@ -11,14 +11,14 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import Held
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import CLOSED, Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Transaction
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import (
+    is_as_found,
     let_writes_in,
     stop_writes,
 )
@@ -95,6 +95,7 @@ class SiteRollback:
             if self.journal.deployment_id != self._deployment_id:
                 self.journal.recall(self._deployment_id)
             options = Options(**{**self.journal.data["options"], "config": {}})
+            before = self.journal.status
             self.journal.content["status"] = "open"
             self.journal.data.update(rollback_reason=self._reason)
             self.journal.save()
@@ -102,13 +103,24 @@ class SiteRollback:
             transaction = Transaction(
                 unit=self._unit, journal=self.journal, locks=locks, held=held, phases=phases_of(deployment)
             )
-            done = self._go_back(deployment, transaction, held)
+            try:
+                stays = self.journal.last("thaw") is not None and not self._may_go_back(deployment)
+            except BaseException:
+                # It is what it was, and must not refuse the next deployment as if it were half-done.
+                if before in CLOSED and is_as_found(deployment):
+                    self._never_begun(before)
+                    locks.release(held)
+                raise
+            done = [{"phase": "rollback", "action": "kept"}] if stays else self._go_back(deployment, transaction)
             locks.release(held)
             return done
 
-    def _go_back(self, deployment: SiteDeployment, transaction: Transaction, held: Held) -> list[dict[str, t.Any]]:
-        if self.journal.last("thaw") is not None and not self._may_go_back(deployment):
-            return [{"phase": "rollback", "action": "kept"}]
+    def _never_begun(self, status: str) -> None:
+        self.journal.content["status"] = status
+        self.journal.data.pop("rollback_reason")
+        self.journal.save()
+
+    def _go_back(self, deployment: SiteDeployment, transaction: Transaction) -> list[dict[str, t.Any]]:
         done = transaction.undo()
         if self.journal.last("freeze") is None and not deployment.site.is_frozen():
             SiteHealth(deployment).from_outside(self._context.live_release(self._site))

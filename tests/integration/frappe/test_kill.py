@@ -10,8 +10,10 @@ import typing as t
 
 import pytest
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import migrate, prepare
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import verify, watcher
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import SiteTraffic
@@ -58,3 +60,21 @@ def test_a_rollback_that_is_killed_goes_on_from_there(ground: Ground) -> None:
     assert ground.journal(ONE).status == "open"
     assert ground.roll_back(ONE).status == "restored"
     ground.require_as_before(ONE, before, config)
+
+
+def test_a_rollback_that_could_not_begin_leaves_the_deployment_as_it_was(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_arguments: object) -> None:
+        raise LockstepError("the release before can't be started")
+
+    ground.deploy(ONE)
+    with monkeypatch.context() as patched:
+        patched.setattr(Processes, "start", fails)
+        with pytest.raises(LockstepError, match="can't be started"):
+            ground.roll_back(ONE)
+    journal = ground.journal(ONE)
+    assert journal.status == "live"
+    assert not ground.context.locks().describe(ONE)
+    ground.write(ONE, 800_100_000)
+    assert ground.roll_back(ONE).status == "restored"

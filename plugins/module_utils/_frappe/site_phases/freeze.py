@@ -99,6 +99,12 @@ def let_writes_in(deployment: SiteDeployment, flags: t.Mapping[str, t.Any]) -> N
     deployment.traffic.reopen()
 
 
+def is_as_found(deployment: SiteDeployment) -> bool:
+    """Whether the maintenance settings are those that were found before the freeze."""
+    freeze = deployment.journal.last("freeze")
+    return freeze is not None and deployment.site.flags() == freeze.intent.get("flags")
+
+
 class Freeze(Phase):
     """Stop writes, wait for what is under way."""
 
