@@ -20,6 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes 
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import (
     is_as_found,
     let_writes_in,
+    note_thaw_by_hand,
     stop_writes,
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import phases_of
@@ -103,6 +104,7 @@ class SiteRollback:
             transaction = Transaction(
                 unit=self._unit, journal=self.journal, locks=locks, held=held, phases=phases_of(deployment)
             )
+            note_thaw_by_hand(deployment)
             try:
                 stays = self.journal.last("thaw") is not None and not self._may_go_back(deployment)
             except BaseException:

@@ -21,7 +21,11 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import Site
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.backup import Backup
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import Freeze, Thaw
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import (
+    Freeze,
+    Thaw,
+    note_thaw_by_hand,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.migrate import Migrate
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.prepare import Prepare
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.switch import (
@@ -151,6 +155,9 @@ class SiteUnit:
             try:
                 ran = transaction.advance(names)
             except LockstepError as error:
+                # What can't be found out now, the undo will say.
+                with contextlib.suppress(LockstepError):
+                    note_thaw_by_hand(deployment)
                 raise self._failed(error, transaction, held, undo_on_failure) from error
             if self.journal.completed("thaw"):
                 self._record_live(deployment)

@@ -15,14 +15,15 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import migrate, prepare
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import verify, watcher
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import SiteTraffic
 from tests.integration.frappe.conftest import DRIVEN
-from tests.integration.frappe.ground import Ground, processes_with
+from tests.integration.frappe.ground import As, Ground, processes_with
 
 pytestmark = pytest.mark.integration
 
-ONE = DRIVEN[0]
+ONE, TWO = DRIVEN
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,33 @@ def test_a_rollback_that_could_not_begin_leaves_the_deployment_as_it_was(
     assert not ground.context.locks().describe(ONE)
     ground.write(ONE, 800_100_000)
     assert ground.roll_back(ONE).status == "restored"
+
+
+def test_writes_that_were_let_in_by_hand_are_not_restored_over(ground: Ground, found: As) -> None:
+    unit = ground.unit(TWO)
+    unit.advance(PHASES[: PHASES.index("thaw")], unit.to_do(), undo_on_failure=True)
+    # As an administrator does to whom the freeze of a controller that died lasts too long.
+    ground.site(TWO).thaw({})
+    ground.write(TWO, 800_200_000, "annotate")
+    journal = ground.roll_back(TWO)
+    assert journal.status == "kept"
+    assert "Custom Note" in str(journal.data["loss"]["tables"])
+    assert ground.get(TWO, "version") == "1.0.0"
+    assert not ground.site(TWO).is_frozen()
+    assert 800_200_000 in ground.get(TWO, "annotations")
+    assert ground.roll_back(TWO, rollback_data=True).status == "restored"
+    found.require()
+
+
+def test_nor_by_a_deployment_that_fails_meanwhile(ground: Ground, found: As, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_arguments: object) -> None:
+        ground.site(TWO).thaw({})
+        raise LockstepError("the new release does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SiteHealth, "of_release", fails)
+        with pytest.raises(LockstepError, match="users' writes are in it"):
+            ground.deploy(TWO)
+    assert ground.journal(TWO).is_open
+    assert ground.roll_back(TWO, rollback_data=True).status == "restored"
+    found.require()

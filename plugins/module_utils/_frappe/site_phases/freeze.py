@@ -105,6 +105,21 @@ def is_as_found(deployment: SiteDeployment) -> bool:
     return freeze is not None and deployment.site.flags() == freeze.intent.get("flags")
 
 
+def note_thaw_by_hand(deployment: SiteDeployment) -> None:
+    """Write down a thaw that nobody journaled: somebody ended the maintenance of a site that was to stay frozen.
+
+    Nothing is restored by itself over what users did since, as after a thaw of ours. When it was is not known.
+    """
+    journal = deployment.journal
+    freeze = journal.last("freeze")
+    if freeze is None or journal.last("migrate") is None or journal.last("thaw") is not None:
+        return
+    if not deployment.site.is_frozen():
+        step = journal.begin(Thaw.name, 0)
+        step.note(thawed_at=freeze.intent["frozen_at"])
+        journal.end(step, "completed", {"reason": "writes were let in by hand"})
+
+
 class Freeze(Phase):
     """Stop writes, wait for what is under way."""
 
