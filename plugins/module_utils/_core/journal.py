@@ -112,6 +112,8 @@ class Journal:
             "deployment_id": deployment_id,
             "status": "open",
             "opened": clock.utc_now(),
+            # Ids and times are of controllers, whose clocks differ.
+            "number": len(self.history()) + 1,
             "sequence": 0,
             "data": dict(data),
             "steps": [],
@@ -199,7 +201,8 @@ class Journal:
     def history(self) -> list[str]:
         """Deployment ids of the records before this one, oldest first."""
         folder = os.path.join(self._folder, "history")
-        return sorted(name[: -len(".json")] for name in os.listdir(folder)) if os.path.isdir(folder) else []
+        names = [name[: -len(".json")] for name in os.listdir(folder)] if os.path.isdir(folder) else []
+        return sorted(names, key=lambda name: (self._number(name), name))
 
     def can_recall(self, deployment_id: str) -> bool:
         """Whether an earlier deployment is what the unit is on: all that came after it were taken back."""
@@ -221,6 +224,10 @@ class Journal:
         self.content = atomic.read_json(self._history_path(deployment_id))
         self.save()
         os.unlink(self._history_path(deployment_id))
+
+    def _number(self, deployment_id: str) -> int:
+        """Which deployment of the unit it was; those that were not counted came before."""
+        return int(atomic.read_json(self._history_path(deployment_id), {}).get("number", 0))
 
     def _history_path(self, deployment_id: str) -> str:
         return os.path.join(self._folder, "history", f"{deployment_id}.json")

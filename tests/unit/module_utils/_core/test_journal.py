@@ -57,3 +57,14 @@ def test_a_rollback_under_way_refuses_its_deployment_too(tmp_path: pathlib.Path)
     journal.save()
     with pytest.raises(LockstepError, match="fenced off"):
         Journal(str(tmp_path)).refuse_if_taken_back("d1")
+
+
+def test_the_order_of_deployments_is_the_servers_own(tmp_path: pathlib.Path) -> None:
+    # Of three controllers, the clock of the first is ahead.
+    journal = _deployed(tmp_path, ("20261120T1210", "live"), ("20261120T1205", "live"), ("20261120T1206", "restored"))
+    assert journal.history() == ["20261120T1210", "20261120T1205"]
+    assert not journal.can_recall("20261120T1210")
+    assert journal.can_recall("20261120T1205")
+    journal.recall("20261120T1205")
+    again = _deployed(tmp_path, ("20261120T1200", "live"))
+    assert again.history() == ["20261120T1210", "20261120T1205", "20261120T1206"]
