@@ -53,9 +53,8 @@ options:
         description: Interpreter for the environment of a new release. The one of the live bench by default.
         type: str
       env:
-        description: Environment variables for builds and bench commands.
-        type: dict
-        default: {}
+        description: Environment variables for builds and bench commands. Hidden in Ansible's output.
+        type: json
       process_manager:
         description: What runs the processes of a release.
         type: str

@@ -35,6 +35,7 @@ _value:
   type: dict
 """
 
+import json
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BENCH_OPTIONS
@@ -42,7 +43,11 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec impor
 
 def bench_options(bench: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """See the documentation above."""
-    return {name: value for name, value in bench.items() if name in BENCH_OPTIONS}
+    options = {name: value for name, value in bench.items() if name in BENCH_OPTIONS}
+    if options.get("env"):
+        # As a mapping, each value would be masked by itself, and every "1" in a result with it.
+        options["env"] = json.dumps({name: str(value) for name, value in options["env"].items()})
+    return options
 
 
 class FilterModule:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 import typing as t
@@ -32,7 +33,8 @@ BENCH_OPTIONS: dict[str, t.Any] = {
     "user": {"type": "str"},
     "bench_command": {"type": "str", "default": "bench"},
     "python": {"type": "str"},
-    "env": {"type": "dict", "default": {}},
+    # Values may be secrets, as the address of a package index. As one JSON text, only the whole of it is masked.
+    "env": {"type": "json", "no_log": True},
     "process_manager": {"type": "str", "choices": ["supervisor", "systemd"], "default": "supervisor"},
     "supervisor": {
         "type": "dict",
@@ -126,7 +128,7 @@ class BenchContext:
         return self._bench_at(release.path)
 
     def _bench_at(self, path: str) -> Bench:
-        return Bench(path, self.user, self.command, self.options["env"])
+        return Bench(path, self.user, self.command, json.loads(self.options["env"] or "{}"))
 
     def group(self, release: Release) -> str:
         """The name of a release's processes at the process manager; other benches may have the same release."""
