@@ -19,7 +19,8 @@ import datetime
 import os
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock, folders
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, beneath, clock, folders
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import backup
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import fingerprint, schema, touched
@@ -209,9 +210,10 @@ def _folder(deployment: SiteDeployment) -> str:
 
 def _read(path: str) -> str | None:
     try:
-        with open(path, encoding="utf-8") as handle:
+        with beneath.reading(path) as handle:
             return handle.read()
-    except FileNotFoundError:
+    except (OSError, ValueError, LockstepError):
+        # Nobody can say what was touched then, which means everything.
         return None
 
 

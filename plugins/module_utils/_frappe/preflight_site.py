@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import os
 import typing as t
 
@@ -18,6 +17,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.findings i
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.live_site import LiveSite
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import is_locked
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.prepare import FILE_FOLDERS
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.site import check_site
@@ -208,18 +208,3 @@ def _newest_backup(folder: str) -> str | None:
     names = sorted(os.listdir(folder), reverse=True) if os.path.isdir(folder) else []
     paths = [os.path.join(folder, name) for name in names]
     return next((path for path in paths if atomic.read_json(os.path.join(path, "backup.json"))), None)
-
-
-def is_locked(path: str) -> bool:
-    """Whether somebody holds a file lock; the file itself says nothing, since it stays.
-
-    Who wants the lock just now doesn't get it for a moment; Frappe tries again within a second.
-    """
-    try:
-        with open(path, "rb") as handle:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False

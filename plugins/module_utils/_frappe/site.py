@@ -6,11 +6,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, beneath
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import valid_name
@@ -18,6 +19,26 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client im
 
 #: What maintenance with reads allowed consists of.
 FREEZE = {"maintenance_mode": 1, "allow_reads_during_maintenance": 1}
+
+
+def is_locked(path: str) -> bool:
+    """Whether somebody holds a file lock; the file itself says nothing, since it stays.
+
+    Who wants the lock just now doesn't get it for a moment; Frappe tries again within a second.
+
+    Raises:
+        LockstepError: It is no file, or behind a link that may not be followed: the site's user made it.
+    """
+    try:
+        with beneath.reading(path) as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    except OSError as error:
+        raise LockstepError(f"{path} can't be opened: {error.strerror or error}") from error
+    return False
 
 
 class Site:

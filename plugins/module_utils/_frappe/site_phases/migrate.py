@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import fcntl
 import os
 import time
 import typing as t
@@ -20,7 +19,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.orphan import end_orphan, identify
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import FREEZE
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import FREEZE, is_locked
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import backup
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import drain_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import restore, watcher
@@ -143,15 +142,8 @@ def put_back(deployment: SiteDeployment, step: Step) -> dict[str, t.Any]:
 def _await_migration_lock(deployment: SiteDeployment) -> None:
     """Wait until no migration of the site runs: the kernel frees its lock when the process is gone, file or no file."""
     path = os.path.join(deployment.site.folder, "locks", "bench_migrate.lock")
-    if not os.path.exists(path):
-        return
-    with open(path, "rb") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LockstepError(
-                "another migration of this site is running", hint="wait for it to end, or end it yourself"
-            ) from None
+    if is_locked(path):
+        raise LockstepError("another migration of this site is running", hint="wait for it to end, or end it yourself")
 
 
 def _reason(stdout: str, stderr: str) -> str:
