@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, snapshot
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import claims
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import resources as res
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.findings import Findings, gather
@@ -30,6 +32,9 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch i
 _IDLE = 60.0
 _QUERY_TIMEOUT = 30.0
 _NAMED = 3
+
+#: The settings that say in which database a site lies; servers that are not named are the bench's.
+_PLACE = ("db_name", "db_host", "db_port", "db_socket")
 
 
 class SitePreflight:
@@ -73,7 +78,7 @@ class SitePreflight:
             return found
         reachable = gather([self._database])
         found.add(reachable)
-        checks = [self._answers, self._migration, self._jobs, self._programs]
+        checks = [self._alone, self._answers, self._migration, self._jobs, self._programs]
         if reachable.valid:
             checks += [self._installed, self._scheduler, self._connections, self._admin, self._disk]
         found.add(gather(checks))
@@ -95,6 +100,16 @@ class SitePreflight:
             found.passed.append(f"the database of {self._name} at {database.where} answers: {version}")
         else:
             found.failed.append(f"the database of {self._name} at {database.where} is {version}; MariaDB is needed")
+
+    def _alone(self, found: Findings) -> None:
+        others = sharing(self._live.bench.sites_folder, self._config, self._live.site.config_path)
+        if others:
+            found.failed.append(
+                f"{', '.join(others)} lies in the database of {self._name}, too: its users would go on writing while "
+                "that is backed up and migrated, and a way back would lose it"
+            )
+        else:
+            found.passed.append(f"no other site of the bench lies in the database of {self._name}")
 
     def _answers(self, found: Findings) -> None:
         if self._config.get("maintenance_mode"):
@@ -208,3 +223,24 @@ def _newest_backup(folder: str) -> str | None:
     names = sorted(os.listdir(folder), reverse=True) if os.path.isdir(folder) else []
     paths = [os.path.join(folder, name) for name in names]
     return next((path for path in paths if atomic.read_json(os.path.join(path, "backup.json"))), None)
+
+
+def sharing(sites_folder: str, config: t.Mapping[str, t.Any], path: str) -> list[str]:
+    """The other sites of a bench that name the same database.
+
+    Args:
+        sites_folder: The bench's sites.
+        config: The site's configuration.
+        path: The file it is from; who leads to that is no other site, but another name of it.
+    """
+    found = []
+    for name in sorted(os.listdir(sites_folder)):
+        other = os.path.join(sites_folder, name, "site_config.json")
+        if os.path.realpath(other) == os.path.realpath(path):
+            continue
+        # What can't be read is no site that anybody writes to.
+        with contextlib.suppress(LockstepError):
+            content = atomic.read_json(other, {})
+            if isinstance(content, dict) and all(content.get(key) == config.get(key) for key in _PLACE):
+                found.append(name)
+    return found
