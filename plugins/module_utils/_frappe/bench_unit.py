@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.orphan import end_orphan, identify
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.release import Builder
@@ -29,9 +30,10 @@ class Prepare(Phase):
         self._apps = apps
 
     def run(self, step: Step) -> dict[str, t.Any]:
+        end_orphan(step.intent.get("process"))
         known = self._context.record.release(self._release)
         step.note(release=self._release, built=not (known and known.ready))
-        builder = Builder(self._context)
+        builder = Builder(self._context, lambda pid: step.note(process=identify(pid)))
         removed = outdated(self._context, self._release)
         for release in removed:
             builder.remove(release)
@@ -40,6 +42,8 @@ class Prepare(Phase):
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         """Remove what was built for nothing; a release that a site stayed on is none of that."""
+        # A build goes on when the module that began it is killed, and would write into what is removed or built anew.
+        end_orphan(step.intent.get("process"))
         release = self._context.record.release(step.intent.get("release", self._release))
         if release is None or not step.intent.get("built") or Processes(self._context).in_use(release):
             return {"action": "kept"}

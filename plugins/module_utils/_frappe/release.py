@@ -37,10 +37,12 @@ class Builder:
 
     Args:
         context: The bench.
+        started: Called with the process id of every step of a build that takes long.
     """
 
-    def __init__(self, context: BenchContext) -> None:
+    def __init__(self, context: BenchContext, started: t.Callable[[int], None] | None = None) -> None:
         self._context = context
+        self._started = started
         self._layout = context.layout
 
     def missing_sources(self, apps: t.Sequence[App]) -> list[App]:
@@ -71,7 +73,7 @@ class Builder:
         bench = self._install(reserved, apps)
         self._configure(reserved, bench)
         # Without --force it asks GitHub for somebody else's build first.
-        bench.run("build", "--force", timeout=_BUILD_TIMEOUT)
+        bench.run("build", "--force", timeout=_BUILD_TIMEOUT, started=self._started)
         built = self._verified(bench, apps)
         self._context.record.mark_ready(release, built)
         return self._context.require_release(release)
@@ -137,6 +139,7 @@ class Builder:
             cwd=os.path.dirname(release.path),
             env={**self._context.adopted.env, **_INSTALL},
             timeout=_BUILD_TIMEOUT,
+            started=self._started,
         )
         bench = self._context.bench(release)
         for app in others:
@@ -148,6 +151,7 @@ class Builder:
                 self._layout.source(app),
                 timeout=_BUILD_TIMEOUT,
                 env=_INSTALL,
+                started=self._started,
             )
         # bench writes them as the file system lists them; Frappe resolves hooks in this order.
         names = "\n".join(app.name for app in apps)
