@@ -113,7 +113,7 @@ class Journal:
             "status": "open",
             "opened": clock.utc_now(),
             # Ids and times are of controllers, whose clocks differ.
-            "number": len(self.history()) + 1,
+            "number": max(map(self._number, self.history()), default=0) + 1,
             "sequence": 0,
             "data": dict(data),
             "steps": [],
