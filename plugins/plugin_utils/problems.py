@@ -10,12 +10,16 @@ import dataclasses
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.urls import without_credentials
 
 Path = tuple[str | int, ...]
 
 
 def dotted(path: Path) -> str:
-    """A path in a document as users write it: ``sites[3].name``; a key that is no plain word is quoted."""
+    """A path in a document as users write it: ``sites[3].name``; a key that is no plain word is quoted.
+
+    A key may be an address that got there by mistake, so it is shown without credentials.
+    """
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -23,7 +27,7 @@ def dotted(path: Path) -> str:
         elif part.replace("_", "a").replace("-", "a").replace("$", "a").isalnum():
             text += f".{part}" if text else part
         else:
-            text += f"[{part!r}]"
+            text += f"[{without_credentials(part)!r}]"
     return text
 
 

@@ -16,6 +16,8 @@ _EXPECTED = "expected https://host/path, ssh://[user@]host/path, file:///path, u
 _ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)\Z", re.DOTALL)
 _SCP = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?[A-Za-z0-9_][A-Za-z0-9_.-]*:[^:].*\Z", re.DOTALL)
 _USERINFO = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://)(?P<userinfo>[^/\s]*)@")
+# How an address begins, its scheme whole or not.
+_BEGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/{1,2}|[A-Za-z]*//|")
 _QUERY = re.compile(r"(?P<before>[A-Za-z][A-Za-z0-9+.-]*://[^\s?#\"']*)[?#][^\s\"']*")
 
 
@@ -30,6 +32,16 @@ def without_credentials(text: str) -> str:
         return f"{found['before']}{user}@" if "ssh" in scheme and user else found["before"]
 
     return _QUERY.sub(lambda found: found["before"], _USERINFO.sub(strip, text))
+
+
+def _shown(source: str) -> str:
+    """An address for errors: what may be a password is left out, also where it makes the address none.
+
+    A password with a slash or a blank in it, which ought to be percent-encoded, is no user information to a parser.
+    """
+    begin = t.cast("re.Match[str]", _BEGIN.match(source))[0]
+    userinfo, _at, rest = source.removeprefix(begin).rpartition("@")
+    return without_credentials(begin + rest if ":" in userinfo.partition("@")[0] else source)
 
 
 class Address(t.NamedTuple):
@@ -58,7 +70,7 @@ def parse(source: str, base: str) -> Address:
     Raises:
         ValueError: It is no address that git would be given; the message holds no credentials.
     """
-    shown = without_credentials(source)
+    shown = _shown(source)
     if re.search(r"[\s\x00-\x1f\x7f'\"\\`]", source):
         raise ValueError(f"found {shown!r}, with a blank, quote or control character; {_EXPECTED}")
     if source.startswith("-"):
@@ -68,9 +80,13 @@ def parse(source: str, base: str) -> Address:
         return _remote(source, address["scheme"].lower(), shown)
     if "::" in source:
         raise ValueError(f"found {shown!r}, which names a transport helper; {_EXPECTED}")
+    if source.startswith("//"):
+        raise ValueError(f"found {shown!r}, without a scheme; {_EXPECTED}")
     if source.startswith(("/", "./", "../", "~/")) or source in (".", ".."):
         return Address(os.path.normpath(os.path.join(base, os.path.expanduser(source))), local=True)
     if _SCP.match(source):
+        if "@" in source and source.index(":") < source.index("@"):
+            raise ValueError(f"found {shown!r} with a password, which ssh can't be given; use a key")
         return Address(source, local=False)
     raise ValueError(f"found {shown!r}; {_EXPECTED} (absolute, or beginning with ./ or ../)")
 
@@ -89,6 +105,8 @@ def _remote(source: str, scheme: str, shown: str) -> Address:
         return Address(f"file://{parts.path}", local=True)
     if not host or host.startswith("-") or not re.fullmatch(r"[A-Za-z0-9_.:-]+", host):
         raise ValueError(f"found {shown!r}, without a host that can be asked; {_EXPECTED}")
+    if parts.port and "@" in parts.path:
+        raise ValueError(f"found {shown!r}, whose host or port can't be read: write / in a password as %2F")
     if parts.path.strip("/") == "":
         raise ValueError(f"found {shown!r}, without a path to a repository; {_EXPECTED}")
     if "ssh" in scheme:

@@ -329,9 +329,11 @@ apps:
 sites:
   - {name: a, config: {password: s3cret8}, unknown: 1}
 benches: {x: {server: web1, database: {admin: {password: [s3cret9]}}}}
+dependencies: {'https://user:s3cret10@example.com/x': [frappe]}
+'https://user:s3cret11@example.com/x': apps
 """,
     )
-    assert len(found) >= 6
+    assert len(found) >= 8
     assert not [line for line in found if "s3cret" in line]
 
 

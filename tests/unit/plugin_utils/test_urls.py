@@ -68,6 +68,11 @@ def test_credentials_are_taken_out_of_the_address() -> None:
         "/srv/a b",
         "host:",
         "-host:path",
+        "user:password@example.com:x",
+        "user:password@example.com/x",
+        "https:/user:password@example.com/x",
+        "//user:password@example.com/x",
+        "https://user:123/word@example.com/x",
     ],
 )
 def test_addresses_that_are_refused(source: str) -> None:
@@ -88,6 +93,28 @@ def test_no_message_and_no_shown_address_holds_a_secret(scheme: str, secret: str
     except ValueError as error:
         said = str(error)
     assert "S3CRET" not in said
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("https://user:S3/CRET@example.com/x", "https://example.com/x"),
+        ("https://user:123/S3CRET@example.com/x", "https://example.com/x"),
+        ("https://user:S3 CRET@example.com/x", "https://example.com/x"),
+        ("https:/user:S3CRET@example.com/x", "https:/example.com/x"),
+        ("https//user:S3CRET@example.com/x", "https//example.com/x"),
+        ("//user:S3CRET@example.com/x", "//example.com/x"),
+        ("user:S3CRET@example.com:x", "example.com:x"),
+        ("user:S3CRET@example.com/x", "example.com/x"),
+        ("-git@example.com:a/b@c", "-git@example.com:a/b@c"),
+        ("ftp://example.com/a@b", "ftp://example.com/a@b"),
+    ],
+)
+def test_an_address_that_is_refused_is_shown_without_what_may_be_a_password(source: str, shown: str) -> None:
+    with pytest.raises(ValueError, match="found") as raised:
+        urls.parse(source, "/base")
+    assert repr(shown) in str(raised.value)
+    assert "CRET" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
