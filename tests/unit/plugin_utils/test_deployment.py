@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import deployment, options, units
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError, Path, dotted
 
 Load = t.Callable[..., Deployment]
 
@@ -250,6 +250,65 @@ def test_each_error_names_file_path_what_was_found_and_what_is_expected(load: Lo
     found = errors(load, APPS + text)
     assert len([line for line in found if expected in line]) == 1, found
     assert all(line.startswith("deployment.yml:") and "\n" not in line for line in found)
+
+
+ODD_NAMES = [
+    "a b",
+    " a",
+    "a/b",
+    "../a",
+    "..",
+    "a..b",
+    "a'b",
+    'a"b',
+    "a`b",
+    "a;b",
+    "a$b",
+    "a\nb",
+    "-a",
+    "--all",
+    "",
+    "x" * 73,
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_an_odd_name_is_refused_wherever_a_name_may_stand(load: Load, name: str) -> None:
+    text = json.dumps(
+        {
+            "project": name,
+            "servers": {name: {}},
+            "benches": {name: {"server": name, "apps": [name]}},
+            "apps": [
+                {"name": "frappe", "source": "./frappe"},
+                {"name": name, "source": "./app", "requires": {name: ""}},
+            ],
+            "sites": [
+                name,
+                {"name": name, "bench": name, "server": name, "depends_on": [name], "domains": [f"{name}/"]},
+            ],
+            "dependencies": {name: ["frappe"]},
+        }
+    )
+    places: list[Path] = [
+        ("project",),
+        ("servers", name),
+        ("benches", name),
+        ("benches", name, "server"),
+        ("benches", name, "apps", 0),
+        ("apps", 1, "name"),
+        ("apps", 1, "requires", name),
+        ("sites", 0),
+        ("sites", 1, "name"),
+        ("sites", 1, "bench"),
+        ("sites", 1, "server"),
+        ("sites", 1, "depends_on", 0),
+        ("sites", 1, "domains", 0),
+        ("dependencies", name),
+    ]
+    found = errors(load, text, name="deployment.json")
+    assert {dotted(place) for place in places} <= {line.split(": ")[1] for line in found}
+    assert all("\n" not in line for line in found)
 
 
 @pytest.mark.parametrize("version", ["1.10", "16", "1e3", "no", "0o17"])
