@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import typing as t
 
@@ -14,6 +15,9 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 
 #: A journal in one of these is finished; anything else is half-done and must be rolled back or resumed.
 CLOSED = ("live", "restored", "kept")
+
+#: Bytes kept free beside an open journal: on a disk that gets full meanwhile, the way back can still be written down.
+_ROOM = 1 << 20
 
 
 class Step:
@@ -52,6 +56,8 @@ class Journal:
     def __init__(self, folder: str) -> None:
         self._folder = folder
         self._path = os.path.join(folder, "journal.json")
+        self._room = os.path.join(folder, "room")
+        self._used_room = False
         self.content: dict[str, t.Any] = atomic.read_json(self._path, {})
 
     @property
@@ -121,8 +127,34 @@ class Journal:
         self.save()
 
     def save(self) -> None:
-        """Write the record durably."""
-        atomic.write_json(self._path, self.content)
+        """Write the record durably, into the room that was kept for it if there is no other."""
+        try:
+            atomic.write_json(self._path, self.content)
+        except LockstepError:
+            if not self._give_up_room():
+                raise
+            self._used_room = True
+            atomic.write_json(self._path, self.content)
+
+    def _keep_room(self) -> None:
+        try:
+            if self._used_room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            with open(os.open(self._room, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as handle:
+                os.posix_fallocate(handle.fileno(), 0, _ROOM)
+        except OSError as error:
+            self._give_up_room()
+            raise LockstepError(
+                f"no room for records is left in {self._folder}: {error.strerror or error}",
+                hint="make room on its disk, then deploy again",
+            ) from error
+
+    def _give_up_room(self) -> bool:
+        try:
+            os.unlink(self._room)
+        except FileNotFoundError:
+            return False
+        return True
 
     def steps(self) -> list[Step]:
         """All steps, oldest first."""
@@ -145,7 +177,11 @@ class Journal:
         Args:
             phase: Its name.
             timeout: Seconds after which it counts as dead when nobody reported its end.
+
+        Raises:
+            LockstepError: The disk has no room left for what has to be written down until the phase is undone again.
         """
+        self._keep_room()
         before = self.last(phase)
         self.content["sequence"] += 1
         record: dict[str, t.Any] = {
@@ -186,6 +222,8 @@ class Journal:
         self.content["closed"] = clock.utc_now()
         self.data.update(data)
         self.save()
+        if not self.is_open:
+            self._give_up_room()
 
     def events(self, after: int = 0) -> list[dict[str, t.Any]]:
         """The steps as the ledger wants them, from a sequence number on; without intents, which may be large."""

@@ -92,7 +92,10 @@ class Transaction:
 
     def _run(self, phase: Phase) -> None:
         self._locks.check(self._held)
-        step = self._journal.begin(phase.name, phase.timeout)
+        try:
+            step = self._journal.begin(phase.name, phase.timeout)
+        except LockstepError as error:
+            raise self._placed(error, phase.name) from error
         try:
             result = phase.run(step)
         except LockstepError as error:

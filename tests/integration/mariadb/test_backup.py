@@ -27,6 +27,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.load impo
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.verify import read_manifest, verify
 from tests.integration.mariadb.scene import NASTY, Repeat, Site, idle_transaction
+from tests.support.disks import small_disk
 
 pytestmark = pytest.mark.integration
 
@@ -159,24 +160,19 @@ def test_a_table_locked_by_somebody_else_ends_the_backup_in_time(books: Site, fo
 
 
 @pytest.fixture
-def small_disk(tmp_path: pathlib.Path) -> t.Iterator[pathlib.Path]:
-    mountpoint = tmp_path / "disk"
-    mountpoint.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(mountpoint)]
-    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
-        pytest.skip("a small file system can't be mounted here")
-    yield mountpoint
-    subprocess.run(["umount", str(mountpoint)], check=True)
+def disk(tmp_path: pathlib.Path) -> t.Iterator[pathlib.Path]:
+    with small_disk(tmp_path / "disk", "200k") as found:
+        yield found.folder
 
 
 @pytest.mark.parametrize("rows", [3_000, 60_000], ids=["small tables", "one large table"])
-def test_a_full_disk_is_called_that_and_nothing_is_left_on_it(books: Site, small_disk: pathlib.Path, rows: int) -> None:
+def test_a_full_disk_is_called_that_and_nothing_is_left_on_it(books: Site, disk: pathlib.Path, rows: int) -> None:
     random = "SELECT seq, SHA2(seq, 512) AS a, SHA2(-seq, 512) AS b"
     for number in range(3):
         books.fill(f"CREATE TABLE noise_{number} AS {random} FROM seq_1_to_{rows}")
     with pytest.raises(LockstepError, match=r"the disk of .* is full .* MiB free"):
-        backup(books.database, str(small_disk / "backup"))
-    assert list(small_disk.iterdir()) == []
+        backup(books.database, str(disk / "backup"))
+    assert list(disk.iterdir()) == []
     assert_nothing_is_locked(books.database, "debit")
 
 

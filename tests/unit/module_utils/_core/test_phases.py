@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import typing as t
 
@@ -15,6 +16,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal, Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import LockFolder
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase, Transaction
+from tests.support.disks import Disk, small_disk
 
 
 class Recorded(Phase):
@@ -136,3 +138,38 @@ def test_another_deployment_is_refused_while_one_is_half_done(tmp_path: pathlib.
     later = Journal(scene.folder)
     later.open(unit="u", driver="test", deployment_id="d2", data={})
     assert later.history() == ["d1"]
+
+
+@pytest.fixture
+def disk(tmp_path: pathlib.Path) -> t.Iterator[Disk]:
+    with small_disk(tmp_path / "state", "4m") as found:
+        yield found
+
+
+def test_a_disk_that_gets_full_stops_a_unit_and_keeps_room_for_its_way_back(disk: Disk) -> None:
+    scene = Scene(disk.folder)
+    original = scene.phases["b"].run
+
+    def run(step: Step) -> dict[str, t.Any]:
+        disk.fill()
+        return original(step)
+
+    scene.phases["b"].run = run  # type: ignore[method-assign]
+    with pytest.raises(LockstepError, match=r"^u \(c\): no room .* No space left on device") as caught:
+        scene.transaction().advance(["a", "b", "c"])
+    assert scene.calls == ["run a", "run b"], "no further phase begins without room to write down its undoing"
+    scene.transaction().undo(caught.value)
+    assert scene.calls[2:] == ["undo b", "undo a"]
+    scene.journal.close("restored")
+    written = Journal(scene.folder)
+    assert (written.status, [step.record["status"] for step in written.steps()]) == ("restored", ["undone", "undone"])
+
+
+def test_room_for_the_way_back_is_given_back_with_the_end_of_the_record(disk: Disk) -> None:
+    scene = Scene(disk.folder)
+    scene.transaction().advance(["a"])
+    assert sorted(os.listdir(scene.folder)) == ["history", "journal.json", "room"]
+    scene.journal.close("failed")
+    assert "room" in os.listdir(scene.folder), "its way back is still to come"
+    scene.journal.close("restored")
+    assert sorted(os.listdir(scene.folder)) == ["history", "journal.json"]
