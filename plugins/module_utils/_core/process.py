@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import subprocess
@@ -14,6 +15,9 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 
 _PASSED_ON = ("LANG", "LC_ALL", "TZ", "TMPDIR", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE")
+_FULL = os.strerror(errno.ENOSPC)
+# How bench begins the lines that only tell how far it is, or that nobody answered its question.
+_CHATTER = ("Updating", "Queued", "Aborted!")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -28,6 +32,12 @@ class Completed(t.NamedTuple):
     def tail(self, lines: int = 20) -> str:
         """The last lines of both streams, for an error's detail."""
         return "\n".join((self.stdout.rstrip() + "\n" + self.stderr.rstrip()).strip().splitlines()[-lines:])
+
+    def reason(self) -> str:
+        """The line that says why it failed: of a full disk, else the last one, as tracebacks end with the error."""
+        lines = [line.strip() for line in (self.stdout + "\n" + self.stderr).replace("\r", "\n").splitlines()]
+        spoken = [line for line in lines if line and not line.startswith(_CHATTER)] or ["it said nothing"]
+        return next((line for line in spoken if _FULL in line), spoken[-1])[:300]
 
 
 def identity(user: str | None) -> dict[str, t.Any]:
@@ -127,7 +137,8 @@ def run(
         raise LockstepError(f"{name} was ended after {timeout:g} s", detail=done.tail()) from None
     done = Completed(tuple(argv), process.returncode, stdout, stderr)
     if check and done.rc != 0:
-        raise LockstepError(f"{' '.join([name, *argv[1:4]])} failed with return code {done.rc}", detail=done.tail())
+        command = " ".join([name, *argv[1:4]])
+        raise LockstepError(f"{command} failed with return code {done.rc}: {done.reason()}", detail=done.tail())
     return done
 
 

@@ -16,6 +16,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import pro
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.resources import existing
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB
 
@@ -25,6 +26,9 @@ SOURCE_BRANCH = "lockstep"
 #: Network and compilers are involved: node modules, Python wheels.
 _BUILD_TIMEOUT = 3600.0
 _UNPACK_TIMEOUT = 600.0
+
+#: Bytes: with less left after it failed, no build could have been finished.
+_FULL = 8 << 20
 
 # get-app restarts supervisor's groups of that name, and asks for a newer bench, unless it believes to build an image.
 _INSTALL = {"FRAPPE_DOCKER_BUILD": "1"}
@@ -63,17 +67,21 @@ class Builder:
         lost = [app.name for app in missing if not os.path.exists(self._layout.archive(app))]
         if lost:
             raise LockstepError(f"sources are missing on this server: {', '.join(lost)}")
-        for app in missing:
-            self._unpack(app)
         reserved = self._context.record.reserve(release, self._layout.release(release), apps)
         if reserved.ready:
             return reserved
         # A build that died half-way is not worth guessing about.
         self._remove_files(reserved)
-        bench = self._install(reserved, apps)
-        self._configure(reserved, bench)
-        # Without --force it asks GitHub for somebody else's build first.
-        bench.run("build", "--force", timeout=_BUILD_TIMEOUT, started=self._started)
+        try:
+            for app in missing:
+                self._unpack(app)
+            bench = self._install(reserved, apps)
+            self._configure(reserved, bench)
+            # Without --force it asks GitHub for somebody else's build first.
+            bench.run("build", "--force", timeout=_BUILD_TIMEOUT, started=self._started)
+        except LockstepError as error:
+            error.message = _if_full(os.path.dirname(reserved.path)) + error.message
+            raise
         built = self._verified(bench, apps)
         self._context.record.mark_ready(release, built)
         return self._context.require_release(release)
@@ -206,3 +214,10 @@ class Builder:
         own = programs_of.confined(programs, release.path)
         renamed = programs_of.of_release(own, group, socket, self._hook(release))
         self._context.supervision.install(group, renamed, self._context.user)
+
+
+def _if_full(folder: str) -> str:
+    """What explains a failed build where its disk is full: git and pip only say that a file can't be written."""
+    found = os.statvfs(existing(folder))
+    free = found.f_bavail * found.f_frsize
+    return f"the disk of {folder} is full ({free >> 20} MiB free): " if free < _FULL else ""
