@@ -17,6 +17,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import migrate
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import (
     is_as_found,
     let_writes_in,
@@ -131,7 +132,11 @@ class SiteRollback:
         return done
 
     def _may_go_back(self, deployment: SiteDeployment) -> bool:
-        """Stop writes and judge; when users' writes forbid it, let them in again on the release they are on."""
+        """Stop writes and judge; when users' writes forbid it, let them in again on the release they are on.
+
+        So it is where the data can't be put back: its backup was damaged since, or none was taken.
+        """
+        obstacle = migrate.obstacle(deployment)
         Processes(self._context).start(deployment.before)
         live = self._context.live_release(self._site)
         freeze = self.journal.last("freeze")
@@ -147,10 +152,11 @@ class SiteRollback:
         self.journal.data["keep_data"] = judged.keep_data and not self._rollback_data
         self.journal.data["loss"] = judged.loss
         self.journal.data["kept_since"] = None if self._rollback_data or thaw is None else thaw.intent.get("thawed_at")
-        if judged.may_go_back or self._rollback_data:
+        hindered = obstacle if not self.journal.data["keep_data"] else None
+        if (judged.may_go_back or self._rollback_data) and hindered is None:
             self.journal.save()
             return True
         let_writes_in(deployment, freeze.intent["flags"])
         SiteHealth(deployment).from_outside(live)
-        self.journal.close("kept", reason=judged.reason, kept_at=clock.utc_now())
+        self.journal.close("kept", reason=hindered or judged.reason, kept_at=clock.utc_now())
         return False

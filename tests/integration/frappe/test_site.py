@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import verify
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
 from tests.integration.frappe.conftest import DRIVEN
@@ -113,6 +115,80 @@ def test_visitors_during_a_freeze(
     assert ground.get(TWO, "version") == "1.0.0"
     ground.write(TWO, 2)
     ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write`")
+    monkeypatch.undo()
+    assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
+def dump_of(ground: Ground, table: str) -> pathlib.Path:
+    """The file of a table in the backup of the site's deployment."""
+    deployment_id = ground.journal(TWO).deployment_id
+    assert deployment_id is not None
+    folder = pathlib.Path(ground.context.layout.backups(TWO), deployment_id, "database")
+    [path] = folder.glob(f"{table.replace(' ', '*')}*.sql.*")
+    return path
+
+
+def cut_off(path: pathlib.Path) -> None:
+    """The file without its last bytes, as a disk or a connection may leave it."""
+    path.write_bytes(path.read_bytes()[:-7])
+
+
+def test_a_dump_that_is_cut_off_ends_the_deployment_before_anything_changes(
+    ground: Ground, found: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    when(monkeypatch, verify, "verify", lambda: cut_off(dump_of(ground, "tabCustom Note")))
+    with pytest.raises(LockstepError, match=r"is damaged: .* bytes instead of") as caught:
+        ground.deploy(TWO)
+    assert caught.value.phase == "backup"
+    assert "users can write" in str(caught.value.left)
+    assert ground.journal(TWO).status == "restored"
+    found.require()
+
+
+def test_a_site_whose_backup_was_damaged_since_stays_where_its_users_can_work(ground: Ground, found: As) -> None:
+    ground.deploy(TWO)
+    content = ground.content(TWO)
+    path = dump_of(ground, "tabCustom Note")
+    whole = path.read_bytes()
+    cut_off(path)
+    journal = ground.roll_back(TWO, rollback_data=True)
+    assert journal.status == "kept"
+    assert "is damaged: " in journal.data["reason"]
+    assert (ground.get(TWO, "version"), ground.content(TWO)) == ("1.0.0", content)
+    assert not ground.site(TWO).is_frozen()
+    ground.write(TWO, 9)
+    path.write_bytes(whole)
+    ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write` WHERE number = 9")
+    assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
+def test_a_database_that_is_down_keeps_its_site_from_being_touched(ground: Ground, found: As) -> None:
+    before = ground.journal(TWO).content
+    ground.stage.services.mariadb.stop()
+    try:
+        with pytest.raises(LockstepError, match=r"Can't connect to .* server"):
+            ground.deploy(TWO)
+    finally:
+        ground.stage.services.mariadb.start()
+    assert ground.journal(TWO).content == before
+    found.require()
+
+
+def test_a_database_that_goes_down_amid_the_change_leaves_the_site_frozen_and_whole(
+    ground: Ground, found: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    when(monkeypatch, impact, "end", ground.stage.services.mariadb.stop)
+    try:
+        with pytest.raises(LockstepError, match=r"undoing migrate failed: .*does not answer") as caught:
+            ground.deploy(TWO)
+    finally:
+        ground.stage.services.mariadb.start()
+    assert "users' writes stay blocked" in str(caught.value.left)
+    assert "rollback.yml" in str(caught.value.hint)
+    assert ground.journal(TWO).status == "failed"
+    assert ground.site(TWO).is_frozen()
     monkeypatch.undo()
     assert ground.roll_back(TWO).status == "restored"
     found.require()

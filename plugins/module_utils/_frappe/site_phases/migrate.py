@@ -22,7 +22,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.orphan imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import FREEZE, is_locked
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import backup
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import drain_jobs
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import restore, watcher
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import restore, verify, watcher
 
 
 class Migrate(Phase):
@@ -103,7 +103,7 @@ class Migrate(Phase):
         step.note(process=None)
         if done.rc != 0:
             raise LockstepError(
-                f"bench {' '.join(command)} failed with return code {done.rc}: {_reason(done.stdout, done.stderr)}",
+                f"bench {' '.join(command)} failed with return code {done.rc}: {done.reason()}",
                 detail=done.tail(20),
             )
 
@@ -123,20 +123,44 @@ def put_back(deployment: SiteDeployment, step: Step) -> dict[str, t.Any]:
     Raises:
         LockstepError: There is no backup, or it can't be restored.
     """
-    taken = deployment.journal.last("backup")
-    if taken is None or "folder" not in taken.intent:
-        raise LockstepError("the migration changed data and no backup was taken (skip_backup)")
-    content = backup.read(taken.intent["folder"])
-    tables = impact.tables_to_restore(deployment, step.intent["began"], everything=bool(step.intent["install"]))
+    source, content, tables = _needed(deployment, step)
     admin = deployment.admin()
     if admin is None:
         # Tables are dropped and loaded where they are: a reader would meet half of them.
         deployment.traffic.close()
-    folder = os.path.join(taken.intent["folder"], "database")
+    folder = os.path.join(source, "database")
     found = restore.restore(deployment.database(), folder, content["database"], tables, admin=admin)
     impact.forget(deployment)
-    files = backup.restore_files(deployment, taken.intent["folder"], tables)
+    files = backup.restore_files(deployment, source, tables)
     return {"tables": len(found["restored"]), "dropped": len(found["dropped"]), "way": found["way"], "files": files}
+
+
+def obstacle(deployment: SiteDeployment) -> str | None:
+    """Why the data of before a migration can't be put back; None if it can be, or nothing has to.
+
+    Asked before anything else goes back: old code on migrated data would serve nobody.
+    """
+    step = deployment.journal.last("migrate")
+    if step is None or "began" not in step.intent or not impact.is_expected(deployment):
+        return None
+    try:
+        source, content, tables = _needed(deployment, step)
+        saved = content["database"]["tables"]
+        chosen = None if tables is None else [name for name in tables if name in saved]
+        verify.verify(os.path.join(source, "database"), content["database"], chosen)
+    except LockstepError as error:
+        return error.message
+    return None
+
+
+def _needed(deployment: SiteDeployment, step: Step) -> tuple[str, dict[str, t.Any], list[str] | None]:
+    """The folder of the backup, what it says of itself, and the tables that have to come from it, None for all."""
+    taken = deployment.journal.last("backup")
+    if taken is None or "folder" not in taken.intent:
+        raise LockstepError("the migration changed data and no backup was taken (skip_backup)")
+    folder = taken.intent["folder"]
+    tables = impact.tables_to_restore(deployment, step.intent["began"], everything=bool(step.intent["install"]))
+    return folder, backup.read(folder), tables
 
 
 def _await_migration_lock(deployment: SiteDeployment) -> None:
@@ -144,10 +168,3 @@ def _await_migration_lock(deployment: SiteDeployment) -> None:
     path = os.path.join(deployment.site.folder, "locks", "bench_migrate.lock")
     if is_locked(path):
         raise LockstepError("another migration of this site is running", hint="wait for it to end, or end it yourself")
-
-
-def _reason(stdout: str, stderr: str) -> str:
-    """The last line that says something: tracebacks end with the error itself."""
-    lines = [line.strip() for line in (stdout + "\n" + stderr).replace("\r", "\n").splitlines()]
-    spoken = [line for line in lines if line and not line.startswith(("Updating", "Queued"))]
-    return spoken[-1][:300] if spoken else "it said nothing"
