@@ -18,7 +18,7 @@ import typing as t
 
 import pytest
 
-from tests.integration.plan.repositories import AppRepository, git
+from tests.integration.plan.repositories import AppRepository, git, served
 
 CLONE = pathlib.Path(__file__).parents[3]
 SAMPLE: dict[str, t.Any] = {
@@ -168,6 +168,36 @@ def test_settings_and_credentials_are_in_no_output(desk: Desk) -> None:
     written = "".join((desk.folder / name).read_text(encoding="utf-8") for name in ("plan.json", "plan.mmd"))
     assert "a-secret-value" not in done.output + written
     assert "api_key" in written
+
+
+@pytest.mark.parametrize("where", ["file", "extra variable"])
+def test_the_credentials_of_a_source_are_in_no_output_however_it_ends(
+    desk: Desk, repositories: pathlib.Path, where: str
+) -> None:
+    with served(repositories, "d3ploy", "s3cr3t/w0rd") as server:
+
+        def run(userinfo: str, version: str) -> tuple[Run, str]:
+            source = server.url.replace("://", f"://{userinfo}@")
+            apps = [{**app, "source": f"{source}/{app['name']}/.git"} for app in SAMPLE["apps"]]
+            apps[0]["version"] = version
+            deployment = {**SAMPLE, "apps": apps}
+            desk.write(deployment if where == "file" else {"plugin": "lockstep.deploy.deployment"})
+            # On a command line they are nobody's secret: Ansible itself shows it with -vvvv.
+            variables = desk.write({"deployment_config": deployment}, "variables.json")
+            given = [] if where == "file" else ["-e", f"@{variables}"]
+            done = desk.run("-vvvv", *given, "-e", "plan_file=out.json", "-e", "plan_graph=out.mmd")
+            files = "".join(path.read_text(encoding="utf-8") for path in desk.folder.glob("out.*"))
+            return done, done.output + files
+
+        good, told = run("d3ploy:s3cr3t%2Fw0rd", "v16.0.0")
+        assert good.rc == 0, good.output
+        missing, more = run("d3ploy:s3cr3t%2Fw0rd", "v99")
+        assert [line for line in missing.errors if "v99" in line], missing.output
+        wrong, evenmore = run("0ther:wr0ng%2Fw0rd", "v16.0.0")
+        assert len([line for line in wrong.errors if "which can't be read" in line]) == 3, wrong.output
+        unencoded, most = run("d3ploy:s3cr3t/w0rd", "v16.0.0")
+        assert len([line for line in unencoded.errors if "whose host or port can't be read" in line]) == 3
+    assert not re.search("d3ploy|s3cr3t|w0rd|wr0ng|0ther", told + more + evenmore + most)
 
 
 def test_nothing_is_written_under_check(desk: Desk) -> None:
