@@ -99,6 +99,9 @@ _value:
         - Units by what became of them, C(live), C(restored), C(kept), C(rollback_failed), C(failed), C(unreachable),
           C(untouched), C(withheld).
       type: dict
+    rollback_id:
+      description: The name of the rollback, where units went back or were to.
+      type: str
     rollback_actions:
       description: What the rollback did, each with C(site), C(action), C(result).
       type: list

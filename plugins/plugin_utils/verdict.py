@@ -41,6 +41,7 @@ class Verdict:
         lines: What people have to know, and what to do next.
         groups: Units by what became of them, in the plan's order: ``live``, ``restored``, ``kept``,
             ``rollback_failed``, ``failed``, ``unreachable``, ``untouched``, ``withheld``.
+        rollback_id: The name of the rollback, where units went back or were to; None else.
         rollback_actions: What the rollback did: ``site``, ``action``, ``result``.
     """
 
@@ -50,6 +51,7 @@ class Verdict:
     summary: str
     lines: list[str]
     groups: dict[str, list[str]]
+    rollback_id: str | None
     rollback_actions: list[dict[str, t.Any]]
 
     def as_dict(self) -> dict[str, t.Any]:
@@ -77,7 +79,8 @@ def judge(
             (whether it failed, in whatever state it was left) and ``deployment_id`` (whose record it is: that of
             another deployment says nothing of this one).
         rollback: The same for units that were rolled back, or should have been; also ``reason``, ``data`` (``kept``
-            when only code and traffic went back), ``loss`` (``tables``, ``rows``, ``minutes``), ``actions``.
+            when only code and traffic went back), ``loss`` (``tables``, ``rows``, ``minutes``), ``obstacle`` (why its
+            data can't be put back), ``actions``.
         outcome: The strategy's ``lockstep_outcome``: what is known of units without a record.
         deployment_id: The deployment, also for the commands that are suggested.
         goal: What the run was to reach: the new release, or the one before.
@@ -107,6 +110,8 @@ def judge(
     status = _status(groups, court.back, goal)
     wanted = "completed" if goal == "deploy" else "rolled_back"
     tell = _Telling(court, groups, deployment_id, command)
+    actions = court.actions()
+    went_back = bool(actions or court.back or goal == "rollback")
     return Verdict(
         deployment_id=deployment_id,
         status=status,
@@ -114,7 +119,8 @@ def judge(
         summary=tell.summary(status),
         lines=tell.lines(),
         groups=groups,
-        rollback_actions=court.actions(),
+        rollback_id=f"{deployment_id}-rollback" if deployment_id and went_back else None,
+        rollback_actions=actions,
     )
 
 
@@ -138,6 +144,7 @@ def _checked(
         summary=f"{what} was only checked, nothing was changed: {told or 'there is nothing to do'}.",
         lines=[f"Failed: {name}: {_why(name, said.get(name, {}))}" for name in failed],
         groups={name: failed if name == "failed" else [] for name in _ORDER} | {"untouched": others},
+        rollback_id=None,
         rollback_actions=[],
     )
 
@@ -192,13 +199,21 @@ class _Court:
     def actions(self) -> list[dict[str, t.Any]]:
         """What the rollback did, with S0's names."""
         found = []
-        for unit, record in self.back.items():
-            for action in record.get("actions") or []:
+        for unit in {**self.forward, **self.back}:
+            site = self.planned.get(unit, {}).get("site") or unit
+            for action in self.back.get(unit, {}).get("actions") or self._undone(unit):
                 what = dict(action) if isinstance(action, dict) else {"action": action}
                 name = what.get("action") or f"undo {what.get('phase')}"
-                site = self.planned.get(unit, {}).get("site") or unit
                 found.append({"site": site, "action": name, "result": what.get("result", "completed")})
         return found
+
+    def _undone(self, unit: str) -> list[dict[str, t.Any]]:
+        """What a unit's server undid by itself when a phase failed, the last one first."""
+        record = self.forward.get(unit, {})
+        if record.get("deployment_id") not in (None, self.deployment_id):
+            return []
+        undone = [event for event in record.get("events") or [] if event.get("status") == "undone"]
+        return [{"phase": event["phase"], **(event.get("detail") or {})} for event in reversed(undone)]
 
     def _group(self, unit: str) -> str:
         back = self.back.get(unit, {}).get("state")
@@ -307,6 +322,8 @@ class _Telling:
         if not self.court.planned.get(unit, {}).get("site", unit):
             # A bench holds nobody's data: it is kept for the sites that are.
             return [f"{unit}: {_one_line(why)}"]
+        if record.get("obstacle"):
+            return [f"{unit}: {_one_line(why)}", "  its data can't be put back, so it was left as it was"]
         return [
             f"{unit}: {_one_line(why)}",
             f"  {_loss(record.get('loss'))}",

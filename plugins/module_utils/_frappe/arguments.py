@@ -98,7 +98,7 @@ def report(driver: str, journal: Journal, state: str, after: int = 0) -> dict[st
         "state": state,
         "events": journal.events(after),
     }
-    for name in ("versions", "freeze_seconds", "reason", "loss"):
+    for name in ("versions", "freeze_seconds", "reason", "loss", "obstacle"):
         if name in journal.data:
             found[name] = journal.data[name]
     return found

@@ -153,6 +153,7 @@ class SiteRollback:
         self.journal.data["loss"] = judged.loss
         self.journal.data["kept_since"] = None if self._rollback_data or thaw is None else thaw.intent.get("thawed_at")
         hindered = obstacle if not self.journal.data["keep_data"] else None
+        self.journal.data["obstacle"] = hindered
         if (judged.may_go_back or self._rollback_data) and hindered is None:
             self.journal.save()
             return True

@@ -238,6 +238,31 @@ def test_what_the_rollback_did_is_listed_with_the_names_of_the_source_documents(
         {"site": TWO, "action": "undo switch", "result": "completed"},
         {"site": TWO, "action": "restore_from_backup", "result": "completed"},
     ]
+    assert found.rollback_id == "d1-rollback"
+    assert judged({ONE: "live"}, {}).rollback_id is None
+
+
+def test_what_a_server_undid_by_itself_is_listed_too() -> None:
+    events = [
+        {"phase": "freeze", "status": "undone", "detail": {"action": "writes let in"}},
+        {"phase": "backup", "status": "undone", "detail": {"backup": "d1"}},
+        {"phase": "migrate", "status": "undone", "detail": {"action": "restored", "error": "it broke"}},
+    ]
+    record = MIGRATE_FAILED | {"state": "restored", "deployment_id": "d1", "events": events}
+    looked = {"state": "restored", "actions": []}
+    assert judged({TWO: record}, {TWO: looked}).rollback_actions == [
+        {"site": TWO, "action": "restored", "result": "completed"},
+        {"site": TWO, "action": "undo backup", "result": "completed"},
+        {"site": TWO, "action": "writes let in", "result": "completed"},
+    ]
+    assert judged({TWO: record | {"deployment_id": "d0"}}, {TWO: looked}).rollback_actions == []
+
+
+def test_where_nothing_can_be_put_back_no_command_is_offered_that_would() -> None:
+    kept = {"state": "kept", "reason": "the backup is damaged", "loss": {}, "obstacle": "the backup is damaged"}
+    found = judged({TWO: "live"}, {TWO: kept})
+    assert "  site2.local: the backup is damaged" in found.lines
+    assert not [line for line in found.lines if "rollback_data" in line]
 
 
 def test_records_may_be_lists() -> None:
