@@ -25,6 +25,18 @@ _LOOK_AGAIN = 0.2
 _UNSAFE = re.compile(r"[^A-Za-z0-9._@-]")
 
 
+@contextlib.contextmanager
+def mutex(path: str) -> t.Iterator[None]:
+    """Be the only one for a moment, by the kernel lock of a file.
+
+    Nobody else may open it: a lock can be held by whoever may read its file, and this one is waited for without end.
+    """
+    with open(path, "a", encoding="utf-8") as handle:
+        os.fchmod(handle.fileno(), 0o600)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 class Held(t.NamedTuple):
     """A lease that was taken, and what every later step shows to prove it."""
 
@@ -161,8 +173,7 @@ class LockFolder:
 
     @contextlib.contextmanager
     def _mutex(self) -> t.Iterator[None]:
-        with open(os.path.join(self._folder, ".mutex"), "a", encoding="utf-8") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with mutex(os.path.join(self._folder, ".mutex")):
             yield
 
     def _path(self, name: str, suffix: str = ".json") -> str:

@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import mutex
 
 KEPT_DEPLOYMENTS = 10
 
@@ -59,8 +59,7 @@ class Manifest:
             deployment: The deployment that made it so.
         """
         os.makedirs(self._folder, mode=0o755, exist_ok=True)
-        with open(os.path.join(self._folder, ".mutex"), "a", encoding="utf-8") as mutex:
-            fcntl.flock(mutex, fcntl.LOCK_EX)
+        with mutex(os.path.join(self._folder, ".mutex")):
             content = self.read()
             now = clock.utc_now()
             entry: dict[str, t.Any] = {
@@ -92,8 +91,7 @@ class Manifest:
         """
         if not os.path.exists(self._path):
             return
-        with open(os.path.join(self._folder, ".mutex"), "a", encoding="utf-8") as mutex:
-            fcntl.flock(mutex, fcntl.LOCK_EX)
+        with mutex(os.path.join(self._folder, ".mutex")):
             content = self.read()
             content["units"].pop(unit, None)
             if before is not None:

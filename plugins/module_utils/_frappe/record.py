@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import glob
 import os
 import socket
@@ -15,6 +14,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import mutex
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App, Layout
 
 #: Ports of one slot, in this order.
@@ -160,8 +160,7 @@ class Record:
     @contextlib.contextmanager
     def _changing(self) -> t.Iterator[dict[str, t.Any]]:
         # One lock for the whole server: ports must not be given out twice to two benches.
-        with open(os.path.join(self._layout.state_dir, ".ports"), "a", encoding="utf-8") as mutex:
-            fcntl.flock(mutex, fcntl.LOCK_EX)
+        with mutex(os.path.join(self._layout.state_dir, ".ports")):
             content = self._read()
             yield content
             for found in content["releases"].values():

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import LockFolder
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import LockFolder, mutex
 
 
 def _content(folder: pathlib.Path, name: str) -> dict[str, object]:
@@ -144,3 +144,9 @@ def test_who_gives_up_waiting_for_a_lease_that_nobody_had_leaves_none(tmp_path: 
     with locks.at_work("site1.local"), pytest.raises(LockstepError, match="is at work"):
         locks.seize("site1.local", "d1", lease=100, wait=0)
     assert locks.describe("site1.local") == {}
+
+
+def test_nobody_else_can_hold_what_is_waited_for_without_end(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "mutex").touch(mode=0o644)
+    with mutex(str(tmp_path / "mutex")):
+        assert (tmp_path / "mutex").stat().st_mode & 0o777 == 0o600
