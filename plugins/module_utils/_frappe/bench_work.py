@@ -157,6 +157,11 @@ def may_roll_back(journal: Journal, deployment_id: str) -> bool:
     return journal.can_recall(deployment_id)
 
 
+def _was_built(journal: Journal) -> bool:
+    step = journal.last("prepare")
+    return step is not None and bool(step.intent.get("built"))
+
+
 def roll_back(context: BenchContext, unit: str, deployment_id: str) -> tuple[bool, Journal, list[dict[str, t.Any]]]:
     """Remove the release that a deployment built, unless a site is active in it.
 
@@ -190,7 +195,8 @@ def roll_back(context: BenchContext, unit: str, deployment_id: str) -> tuple[boo
         phases = [bench_unit.Prepare(context, release, []), bench_unit.Verify(context, release)]
         transaction = Transaction(unit=unit, journal=journal, locks=locks, held=held, phases=phases)
         needed = context.record.release(release)
-        if needed is not None and Processes(context).in_use(needed):
+        # A release that another deployment built is not this one's to take back, whoever is on it.
+        if needed is not None and _was_built(journal) and Processes(context).in_use(needed):
             journal.close("kept", reason=f"sites stay on release {release}")
             locks.release(held)
             return False, journal, []
