@@ -257,6 +257,11 @@ def _issues_of(info: Record, unit: Record) -> list[Issue]:
         why = journal.get("rollback_error") or journal.get("reason")
         text = f"deployment {journal['deployment_id']} of {name} is not finished: {state}"
         found.append(Issue(text + (f" ({why})" if why else ""), again(journal["deployment_id"], name)))
+    elif state.startswith("between steps") and info.get("maintenance"):
+        # Whether its controller still comes with the next step can't be seen from here.
+        text = f"{name} is frozen since {minute(journal.get('phase_at'))} at the latest, and nothing is at work on it"
+        way = again(journal["deployment_id"], name)
+        found.append(Issue(text, f"wait for the controller of {journal['deployment_id']}, or if that is gone: {way}"))
     elif journal.get("overdue"):
         text = f"{journal['phase']} of {name} takes longer than it may, since {journal['phase_at']}"
         found.append(Issue(text, f"look at the server of {name}"))

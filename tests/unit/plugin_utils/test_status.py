@@ -95,6 +95,14 @@ def test_a_unit_is_what_its_records_say(found: dict[str, t.Any], state: str) -> 
     assert status.state_of(found) == state
 
 
+def test_a_site_that_is_frozen_between_two_steps_is_an_issue_as_its_controller_may_be_gone() -> None:
+    lock = {"owner": TWO, "expired": False}
+    found = report(info(SITE, journal(TWO, "open", phase="switch"), lock=lock, maintenance=True))
+    assert "is frozen since" in found["issues"][0]
+    assert f"-e deployment_id={TWO}" in found["recommended_actions"][0]
+    assert report(info(SITE, journal(TWO, "open", phase="prepare"), lock=lock))["issues"] == []
+
+
 def test_a_half_done_deployment_is_an_issue_with_the_command_that_ends_it() -> None:
     found = report(info(SITE, journal(ONE), half_done()))
     assert found["issues"] == [f"deployment {TWO} of {SITE} is not finished: half-done: freeze started"]
