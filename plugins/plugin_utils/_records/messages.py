@@ -13,6 +13,8 @@ _LEVELS = {"failed": "error", "unreachable": "error", "problem": "error", "withh
 
 def level(event: model.Event) -> str:
     """``error``, ``warning`` or ``info``."""
+    if event.kind == "check":
+        return "error" if event.status == "failed" else "warning"
     if event.kind == "phase":
         return "error" if event.status == "failed" else "info"
     if event.kind == "finished" and event.status == "failed":
@@ -36,6 +38,8 @@ def text(event: model.Event) -> str:
         return "going back" if event.direction == "reverse" else "started"
     if event.kind == "phase":
         return _with_seconds(str(event.status), event.seconds)
+    if event.kind == "check":
+        return f"check {'failed' if event.status == 'failed' else 'overridden by force'}: {event.message}"
     if event.kind == "state":
         return f"is {event.state}" if event.state and event.state != "failed" else ""
     if event.kind == "withheld":

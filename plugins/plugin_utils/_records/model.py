@@ -66,12 +66,13 @@ class Event:
 
     Attributes:
         kind: ``started``, ``phase``, ``state``, ``failed``, ``unreachable``, ``withheld``, ``finished``: of a unit;
-            ``problem``: of the deployment.
+            ``check``: of a unit, before anything changed; ``problem``: of the deployment.
         at: When, RFC 3339 in UTC.
         began: When the phase began, where the event is about its end.
         unit: Which unit; None for a ``problem``.
         phase: In which phase.
-        status: ``started``, ``completed``, ``failed``, ``undone`` or ``skipped``, for a ``phase``.
+        status: ``started``, ``completed``, ``failed``, ``undone`` or ``skipped``, for a ``phase``; ``failed``, or
+            ``skipped`` where it was overridden, for a ``check``.
         direction: ``forward`` or ``reverse``.
         seq: The number of the entry in the unit's journal; None for what the controller saw itself.
         seconds: How long a phase took.

@@ -53,6 +53,16 @@ def verdict_of(result: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
     return found if isinstance(found, dict) and isinstance(found.get("status"), str) else None
 
 
+def checks_of(result: t.Mapping[str, t.Any]) -> list[tuple[str, str, bool]]:
+    """Checks that failed before anything changed, by the fact ``lockstep_checks``: unit, what it is, whether forced."""
+    facts = result.get("ansible_facts")
+    told = facts.get("lockstep_checks") if isinstance(facts, dict) else None
+    if not isinstance(told, dict) or not isinstance(told.get("failed"), dict):
+        return []
+    failed, forced = told["failed"], bool(told.get("forced"))
+    return [(unit, str(text), forced) for unit, texts in failed.items() if isinstance(texts, list) for text in texts]
+
+
 class Observer:
     """Follows one run and says what happened.
 
@@ -151,7 +161,11 @@ class Observer:
             quotable: Whether the message is one of ours and may be kept.
             task_name: The task's name, to be kept in place of a message that may not.
         """
-        found: list[Event] = []
+        found = [
+            self._event("check", unit, status="skipped" if forced else "failed", message=fields.scrub(text))
+            for unit, text, forced in checks_of(result)
+            if unit in self.units
+        ]
         for entry in _entries(result):
             found += self._reported(host, entry, bool(result.get("changed")))
         if failed or unreachable:

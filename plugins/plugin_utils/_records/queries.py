@@ -13,7 +13,7 @@ import typing as t
 
 import sqlalchemy as sa
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model, textlog
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model, results, textlog
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.schema import deployments, events, phases, units
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.progress import Progress
 
@@ -46,7 +46,7 @@ def history(
 
 
 def deployment(connection: sa.Connection, deployment_id: str) -> dict[str, t.Any] | None:
-    """One deployment with its units and their phases."""
+    """One deployment with its units and their phases, and what became of each stage on each site."""
     row = connection.execute(sa.select(deployments).where(deployments.c.id == deployment_id)).first()
     if row is None:
         return None
@@ -59,13 +59,23 @@ def deployment(connection: sa.Connection, deployment_id: str) -> dict[str, t.Any
         found = dict(phase._mapping)
         found.pop("deployment_id")
         walked[found.pop("unit")].append(found)
-    return _deployment(row) | {
-        "units": [
-            {name: value for name, value in unit._mapping.items() if name not in ("deployment_id", "position")}
-            | {"phases": walked[unit.name]}
-            for unit in _units(connection, deployment_id)
-        ]
-    }
+    found_units = [
+        {name: value for name, value in unit._mapping.items() if name not in ("deployment_id", "position")}
+        | {"phases": walked[unit.name]}
+        for unit in _units(connection, deployment_id)
+    ]
+    stages = results.of_stages(row.stages, found_units, _failed_checks(connection, deployment_id))
+    return _deployment(row) | {"stages": stages, "units": found_units}
+
+
+def _failed_checks(connection: sa.Connection, deployment_id: str) -> dict[str, list[str]]:
+    """What stood in the way of each unit before anything changed."""
+    found: dict[str, list[str]] = collections.defaultdict(list)
+    wanted = (events.c.deployment_id == deployment_id) & (events.c.kind == "check")
+    for unit, message in connection.execute(sa.select(events.c.unit, events.c.message).where(wanted)):
+        # Before the colon it says whether that was overridden.
+        found[unit].append(message.partition(": ")[2])
+    return found
 
 
 def statistics(connection: sa.Connection, project: str | None, environment: str | None) -> dict[str, t.Any]:

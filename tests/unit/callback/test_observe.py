@@ -51,6 +51,16 @@ def test_a_unit_starts_with_its_first_task_and_ends_with_its_report(observer: Ob
     assert observer.task(ONE, "confirm")[0].kind == "phase"  # what follows doesn't start it again
 
 
+@pytest.mark.parametrize(("forced", "status"), [(False, "failed"), (True, "skipped")])
+def test_checks_that_failed_are_told_with_their_unit(observer: Observer, forced: bool, status: str) -> None:
+    checks = {"forced": forced, "failed": {ONE: ["no disk", "token=geheim"], TWO: [], "somebody else": ["x"]}}
+    found = observer.result(model.CONTROLLER, {"ansible_facts": {"lockstep_checks": checks}})
+    assert said(found) == [("check", ONE, None, status)] * 2
+    assert [event.message for event in found] == ["no disk", "token=***"]
+    for odd in (None, {}, {"failed": []}, {"failed": {ONE: "x"}}):
+        assert observer.result(model.CONTROLLER, {"ansible_facts": {"lockstep_checks": odd}}) == []
+
+
 def test_tasks_outside_of_plays_over_units_start_nothing(observer: Observer) -> None:
     observer.play(None)
     assert observer.task(ONE, "preflight") == []

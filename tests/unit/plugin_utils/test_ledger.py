@@ -236,6 +236,49 @@ def test_an_id_that_could_be_a_path_is_refused(ledger: Ledger, name: t.Any) -> N
         ledger.record(name, [event("started", 0)])
 
 
+def test_each_stage_tells_what_became_of_it_on_each_site(ledger: Ledger) -> None:
+    ledger.plan(PLAN)
+    ledger.record(ID, [event("check", 0, status="skipped", message="site1.local: 3 GB are free")])
+    ledger.begin(ID)
+    ledger.record(ID, [event("started", 1)])
+    for phase, detail in (
+        ("backup", {"backup": ID}),
+        ("migrate", {"migration": "done", "tables_touched": 4}),
+        ("confirm", {"checks": 14, "passed": 13, "failed": ["scheduled_jobs: no worker"]}),
+    ):
+        ledger.record(ID, [event("phase", 2, phase=phase, status="completed", seconds=1.5, detail=detail)])
+    ledger.record(ID, [event("state", 3, state="retired", changed=True), event("finished", 3, status="completed")])
+    first, second = known(ledger)["stages"]
+    assert first["pre_check_failures"] == second["pre_check_failures"] == ["site1.local: 3 GB are free"]
+    assert first["site_results"]["site1.local"]["apps_deployed"] == ["frappe"]
+    assert (second["level"], second["apps"]) == (2, ["erpnext"])
+    assert second["post_checks"] == {
+        "site1.local": {"checks": 14, "passed": 13, "failed": ["scheduled_jobs: no worker"]}
+    }
+    assert second["site_results"]["site1.local"] == {
+        "site": "site1.local",
+        "status": "completed",
+        "apps_deployed": ["erpnext"],
+        "apps_failed": [],
+        "backup": {"status": "completed", "seconds": 1.5, "backup": ID},
+        "migration": {"status": "completed", "seconds": 1.5, "migration": "done", "tables_touched": 4},
+        "reason": None,
+        "start_time": "2026-11-20T18:45:01.000Z",
+        "end_time": "2026-11-20T18:45:03.000Z",
+    }
+
+
+def test_a_site_that_failed_tells_which_apps_it_has_not_got_and_why(ledger: Ledger) -> None:
+    ledger.plan(PLAN)
+    ledger.begin(ID)
+    ledger.record(ID, [event("started", 1), event("phase", 1, phase="migrate", status="failed", seconds=2.0)])
+    ledger.record(ID, [event("state", 3, state="restored"), event("failed", 3, message="it broke", phase="migrate")])
+    found = known(ledger)["stages"][1]["site_results"]["site1.local"]
+    assert (found["status"], found["reason"], found["apps_deployed"]) == ("rolled_back", "it broke", [])
+    assert found["apps_failed"] == [{"app": "erpnext", "error": "it broke"}]
+    assert (found["migration"], found["backup"]) == ({"status": "failed", "seconds": 2.0}, None)
+
+
 def test_history_is_newest_first_and_counts_units(ledger: Ledger) -> None:
     for number in range(3):
         ledger.plan(PLAN | {"deployment_id": f"d{number}"})

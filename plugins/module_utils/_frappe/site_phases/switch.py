@@ -91,7 +91,8 @@ class Confirm(Phase):
         health.watch(self._deployment.after, self._deployment.options.wait_time)
         found = health.validate(self._deployment.after)
         failed = [f"{check['name']}: {check['message']}" for check in found["checks"] if check["passed"] is False]
-        return {"validation": found, "warnings": failed}
+        counts = {"checks": found["total_checks"], "passed": found["passed"], "failed": failed}
+        return {"validation": found, "warnings": failed, **counts}
 
 
 class Retire(Phase):
