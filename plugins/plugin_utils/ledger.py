@@ -278,8 +278,9 @@ class Ledger:
         connection.execute(fresh.on_conflict_do_update(index_elements=list(key), set_=values))
 
     def _any_live(self, connection: sa.Connection, deployment_id: str) -> bool:
+        """Whether a unit is still where this deployment took it; one that was there before is none of its doing."""
         unit = schema.units
-        live = (unit.c.deployment_id == deployment_id) & unit.c.state.in_(sorted(model.DONE))
+        live = (unit.c.deployment_id == deployment_id) & unit.c.state.in_(sorted(model.DONE)) & unit.c.changed
         return connection.execute(sa.select(sa.literal(1)).where(live)).first() is not None
 
     def _known(self, connection: sa.Connection, deployment_id: str) -> None:

@@ -136,6 +136,16 @@ def test_a_deployment_of_which_only_some_units_went_back_is_partly_back(ledger: 
         assert known(ledger)["status"] == status
 
 
+def test_units_that_were_live_before_it_do_not_make_a_rollback_partial(ledger: Ledger) -> None:
+    ledger.plan(PLAN)
+    ledger.begin(ID)
+    run_unit(ledger, ID, 1, unit="bench@server", changed=False)
+    run_unit(ledger, ID, 5)
+    ledger.record(ID, [event("state", 9, state="restored", direction="reverse")])
+    ledger.finish(ID, "rolled_back")
+    assert known(ledger)["status"] == "rolled_back"
+
+
 def test_only_known_statuses_are_accepted(ledger: Ledger) -> None:
     with pytest.raises(LockstepError):
         ledger.finish(ID, "fine")
