@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
@@ -17,7 +18,8 @@ import pytest
 
 from tests.integration.frappe.conftest import FAILING, ROLLED
 from tests.integration.frappe.ground import BREAKS_PATCH, content_of
-from tests.integration.stage import Stage
+from tests.integration.plan.repositories import served
+from tests.integration.stage import NEW, Stage
 from tests.support.client import TOUCHED, UNTOUCHED, Client, Kind
 
 pytestmark = pytest.mark.integration
@@ -38,10 +40,13 @@ class Sites:
     def __init__(self, stage: Stage, names: t.Sequence[str]) -> None:
         self.stage = stage
         self.names = names
+        self.sources: dict[str, str] = {}
         self._databases = {site: stage.bench.site_config(site)["db_name"] for site in names}
 
     def play(self, playbook: str, *arguments: str, **variables: t.Any) -> Done:
-        inventory = self.stage.deployment(sites=list(self.names))
+        sources = {app: f"file://{self.stage.bench.repositories[app]}" for app in NEW} | self.sources
+        apps = [{"name": app, "version": NEW[app], "source": source} for app, source in sources.items()]
+        inventory = self.stage.deployment(sites=list(self.names), apps=apps)
         return self.stage.play(playbook, *arguments, inventory=inventory, **variables)
 
     def deploy(self, *arguments: str) -> Done:
@@ -96,6 +101,17 @@ def changed(done: Done) -> dict[str, int]:
     return {host: int(count) for host, count in found}
 
 
+@contextlib.contextmanager
+def behind_a_password(sites: Sites, password: str) -> t.Iterator[None]:
+    """The apps' repositories on a server that asks for one, as the deployment file has it."""
+    folder = sites.stage.bench.repositories["frappe"].parent
+    with served(folder, "deploy", password) as server:
+        base = server.url.replace("://", f"://deploy:{password}@")
+        sites.sources = {app: f"{base}/{app}/.git" for app in NEW}
+        yield
+    sites.sources = {}
+
+
 def require_nothing_lost(client: Client) -> None:
     for site, seen in client.sites.items():
         assert seen.reads > 10
@@ -123,10 +139,14 @@ def test_rolling_over_three_sites_while_users_read_and_write(ground_stage: Stage
     assert f"{ROLLED[0]} depends on " in early.stdout or f"{ROLLED[0]} was never deployed" in early.stdout, early.stdout
     assert sites.looks() == before, "a site alone has no release to go to"
 
-    with sites.client() as client:
-        done = sites.deploy()
+    password = "s3cr3t-0fa9e1"
+    with sites.client() as client, behind_a_password(sites, password):
+        done = sites.deploy("-vvv")
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr
     assert sites.versions() == ["1.0.0"] * 3
+    assert password not in done.stdout + done.stderr
+    told = subprocess.run(["grep", "-rl", password, ground_stage.folder], capture_output=True, text=True)
+    assert told.stdout.split() == [str(ground_stage.folder / "deployment.json")], "nobody else has written it down"
     require_nothing_lost(client)
     assert {sites.journal(site)["status"] for site in ROLLED} == {"live"}
 

@@ -49,6 +49,20 @@ def test_deploy_stops_with_all_failures_at_once_and_changes_nothing(look: Look, 
     assert not (look.stage.folder / "state" / "units").exists()
 
 
+def test_a_folder_that_is_no_bench_stops_a_deployment_forced_or_not(look: Look, tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "no-bench"
+    folder.mkdir()
+    benches = {look.stage.bench.name: look.stage.options(path=str(folder))}
+    file = look.stage.deployment(benches=benches, sites=[ONE])
+    for force in (False, True):
+        done = look.stage.play("playbooks/deploy.yml", inventory=file, force=force, **LITTLE)
+        assert done.returncode != 0
+        assert f"{folder} is not a bench: it has no " in done.stdout
+        assert list(tmp_path.rglob("*")) == [folder]
+        journals = look.stage.folder.glob("state/units/*/journal.json")
+        assert list(journals) == []
+
+
 def test_force_goes_on_with_a_warning_and_keeps_what_it_overrode(look: Look) -> None:
     file = look.stage.deployment(sites=[ONE, "gone.local"])
     done = look.stage.play(CHECK, inventory=file, force=True, **LITTLE)
