@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, beneath, process
@@ -16,6 +17,9 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout imp
 
 #: Any command of bench that only looks; several seconds are normal on a loaded server.
 LOOK_TIMEOUT = 120.0
+
+_KEPT = re.compile(r"_cached_get_site_config\s*=\s*site_cache\(\s*ttl=(\d+)")
+_USUALLY_KEPT = 60.0
 
 
 class Bench:
@@ -98,6 +102,25 @@ class Bench:
             if os.path.exists(os.path.join(self.sites_folder, name, "site_config.json")):
                 names.append(name)
         return names
+
+    def settings_age(self) -> float:
+        """Seconds for which web processes may go by a site's configuration after it was changed.
+
+        Frappe 16 keeps it in the memory of each process (``frappe/config.py``), which nobody else can clear; before
+        that it was read anew with every request.
+        """
+        try:
+            with beneath.reading(os.path.join(self.path, "apps", "frappe", "frappe", "config.py")) as handle:
+                text = handle.read()
+        except FileNotFoundError:
+            return 0.0
+        except (OSError, ValueError) as error:
+            raise LockstepError(f"how {self.path} reads its configuration can't be found out: {error}") from error
+        said = _KEPT.search(text)
+        if said is None:
+            # Kept in a way that we don't know, or not kept.
+            return _USUALLY_KEPT if "cached" in text else 0.0
+        return float(said.group(1))
 
     def app_names(self) -> list[str]:
         """The apps of the bench, frappe first, then as ``sites/apps.txt`` has them."""

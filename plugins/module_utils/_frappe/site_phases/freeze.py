@@ -40,11 +40,13 @@ def stop_writes(deployment: SiteDeployment, release: Release) -> dict[str, t.Any
         LockstepError: The freeze is not in force, or a request or job doesn't end in time.
     """
     options, bench = deployment.options, deployment.context.bench(release)
-    deadline = time.monotonic() + options.drain_timeout
     if options.freeze == "full" or deployment.site.refuses_readers():
         # Who closed the site to readers doesn't want them to see it while it is frozen for us.
         deployment.traffic.close()
     deployment.site.freeze()
+    # One process that refuses writes says nothing of the others, which may still know the settings of before.
+    time.sleep(bench.settings_age())
+    deadline = time.monotonic() + options.drain_timeout
     SiteHealth(deployment).wait_frozen(release)
     time.sleep(_GRACE)
     database = deployment.database()
