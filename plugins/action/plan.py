@@ -67,7 +67,6 @@ class ActionModule(ActionBase):
         return result
 
     def _plan(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
-        found = self._deployment(arguments["deployment"], arguments["strategy"], variables)
         around = plan.Surroundings(
             servers=set(variables.get("groups", {}).get("all", ())),
             limit=self._limit(variables),
@@ -75,6 +74,11 @@ class ActionModule(ActionBase):
             history={str(name): float(seconds) for name, seconds in arguments["history"].items()},
         )
         sources = Sources(arguments["cache"], arguments["timeout"])
+        try:
+            found = self._deployment(arguments["deployment"], arguments["strategy"], variables)
+        except deployment.RefusedDeployment as error:
+            further = plan.find_further_problems(error, sources, around)
+            raise DeploymentError([*error.problems, *further], error.what) from error
         planned = plan.make_plan(found, sources, around)
         if arguments["show"]:
             self._say(plan_render.as_lines(planned))

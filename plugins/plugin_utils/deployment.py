@@ -102,6 +102,20 @@ class Deployment:
         return Problem(path, message, self.lines.line(path), self.shown_file)
 
 
+class RefusedDeployment(DeploymentError):
+    """A deployment that can't be used, in the order of its file.
+
+    Args:
+        problems: All problems that its document has.
+        what: The file, or what stands for it.
+        rest: The deployment without what was refused, so that the rest can be looked at all the same.
+    """
+
+    def __init__(self, problems: t.Sequence[Problem], what: str, rest: Deployment | None) -> None:
+        super().__init__(sorted(problems, key=lambda problem: (problem.file != what, problem.line or 0)), what)
+        self.rest = rest
+
+
 def shown_path(path: str) -> str:
     """A path as short as it can be said from where the user is."""
     relative = os.path.relpath(path)
@@ -172,13 +186,14 @@ def build(data: t.Any, lines: Lines, file: str | None, choices: Choices) -> Depl
     if isinstance(data, dict) and isinstance(data.get("strategy"), str):
         data = {**data, "strategy": option_reader.canonical_strategy(data["strategy"])}
     problems = validation.find_problems(data, lines)
+    deployment: Deployment | None = None
     if isinstance(data, dict):
         deployment, found = _assemble(_sound(data, problems), lines, file, choices)
         problems.extend(found)
     problems = [problem.placed(shown, lines.line(problem.path)) for problem in problems]
     problems += [*choices.problems, *option_reader.find_place_problems(choices)]
-    if problems:
-        raise DeploymentError(sorted(problems, key=lambda problem: (problem.file != shown, problem.line or 0)), shown)
+    if problems or deployment is None:
+        raise RefusedDeployment(problems, shown, deployment)
     return deployment
 
 

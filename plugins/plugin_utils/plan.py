@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import options as option_reader
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import plan_parts as parts
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import schedule
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment, RefusedDeployment
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.graph import Graph
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.pinning import Pinned, collect
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError, Problem
@@ -86,6 +86,37 @@ def make_plan(deployment: Deployment, sources: Sources, around: Surroundings | N
     planned = [_with_declared(unit, resolution.graph) for unit in units]
     outside = [_with_declared(unit, resolution.graph) for unit in _outside(units, known)]
     return _assemble(deployment, planned, outside, collected.apps, resolution, resolution.graph, around, warnings)
+
+
+def find_further_problems(
+    refused: RefusedDeployment, sources: Sources, around: Surroundings | None = None
+) -> list[Problem]:
+    """What else is wrong with a deployment whose document was refused already, so that all is told at once.
+
+    Args:
+        refused: What was found in the document.
+        sources: Where repositories are read through.
+        around: What else to take into account.
+
+    Raises:
+        LockstepError: The cache of sources can't be written.
+    """
+    rest, around = refused.rest, around or Surroundings()
+    if rest is None:
+        return []
+    places = {problem.path[:2] for problem in refused.problems}
+    sound = dataclasses.replace(
+        rest,
+        apps=[app for app in rest.apps if rest.app_paths[app["name"]] not in places],
+        # What sites wait for may have been refused; for where they are it doesn't matter.
+        sites=[{**site, "depends_on": []} for site in rest.sites],
+    )
+    collected = collect(sound, sources)
+    found = [*_unknown_servers(sound, make_units(sound), around.servers), *collected.problems]
+    # Apps that were left out would be missed by others.
+    if not any(problem.path[:1] in (("apps",), ("dependencies",)) for problem in refused.problems):
+        found += resolve(sound, collected.apps, around.installed).problems
+    return found
 
 
 def _assemble(

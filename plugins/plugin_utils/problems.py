@@ -66,6 +66,7 @@ class DeploymentError(LockstepError):
 
     def __init__(self, problems: t.Sequence[Problem], what: str = "The deployment") -> None:
         self.problems = list(problems)
+        self.what = what
         self.lines = list(dict.fromkeys(str(problem) for problem in self.problems))
         count = len(self.lines)
         self.summary = f"{what} has {count} error{'' if count == 1 else 's'}; nothing was changed"

@@ -295,6 +295,29 @@ def test_all_that_is_wrong_with_the_file_is_told_at_once(desk: Desk) -> None:
     ]
 
 
+def test_what_is_wrong_with_the_file_and_with_what_it_names_is_told_at_once(desk: Desk) -> None:
+    apps = [
+        {"name": "frappe", "version": "v99", "source": "./frappe"},
+        {"name": "erpnext", "source": "./erpnext"},
+        {"name": "gone", "source": "./nowhere"},
+    ]
+    desk.write({"apps": apps, "sites": [{"name": "b", "server": "web9"}, "a", "a"], "optons": {}})
+    done = desk.run()
+    assert done.rc != 0
+    assert [line.split(": ", 1)[1].split(",")[0] for line in done.errors] == [
+        'sites[2]: found the site "a" twice (first at sites[1]); expected once',
+        'optons: unknown key (did you mean "options"?); expected one of $schema',
+        'sites[0].server: found the server "web9"; expected one of this file\'s servers or a host of the inventory',
+        'apps[0].version: found "v99"; expected a tag',
+        f"apps[2].source: found '{desk.folder / 'nowhere'}'",
+    ]
+    apps = [*SAMPLE["apps"][:2], {"name": "custom_app", "source": "./custom_app"}]
+    desk.write({**SAMPLE, "apps": apps, "sites": ["a b"]})
+    assert [line for line in desk.run().errors if 'found no app "payments"' in line], "the apps are well and looked at"
+    desk.write({**SAMPLE, "apps": [{**apps[0], "name": "fra ppe"}, *apps[1:]]})
+    assert not [line for line in desk.run().errors if "requires" in line], "nobody misses what was refused itself"
+
+
 def test_a_site_on_an_unknown_server_is_refused_and_on_a_known_one_is_not(desk: Desk) -> None:
     desk.write({**SAMPLE, "sites": ["b", {"name": "a", "server": "web1"}], "benches": {"x": {"server": "web1"}}})
     done = desk.run()

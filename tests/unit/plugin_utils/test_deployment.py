@@ -12,9 +12,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import deployment, options, units
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import deployment, options, plan, units
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment, RefusedDeployment
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError, Path, dotted
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.sources import SourceError, Sources
 
 Load = t.Callable[..., Deployment]
 
@@ -59,6 +60,13 @@ def load(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Load:
         return deployment.load(name, options.read(variables))
 
     return load
+
+
+class Unreachable:
+    """Repositories of which none can be read."""
+
+    def resolve(self, *_args: object) -> t.NoReturn:
+        raise SourceError("can't be read", "source")
 
 
 def errors(load: Load, text: str, **more: t.Any) -> list[str]:
@@ -247,8 +255,14 @@ def test_a_site_may_take_some_of_the_apps_with_what_they_need(load: Load) -> Non
     ],
 )
 def test_each_error_names_file_path_what_was_found_and_what_is_expected(load: Load, text: str, expected: str) -> None:
-    found = errors(load, APPS + text)
+    with pytest.raises(DeploymentError) as raised:
+        load(APPS + text)
+    found = raised.value.lines
     assert len([line for line in found if expected in line]) == 1, found
+    if isinstance(raised.value, RefusedDeployment):
+        around = plan.Surroundings(servers=[])
+        further = plan.find_further_problems(raised.value, t.cast("Sources", Unreachable()), around)
+        assert {str(problem.path[0]) for problem in further} <= {"apps", "benches", "sites"}
     assert all(line.startswith("deployment.yml:") and "\n" not in line for line in found)
 
 
