@@ -78,27 +78,30 @@ class Adoption:
         """
         known = self._context.adopted.sites()
         served_now = self._served_now([site for site in self.missing() if site in known])
-        return list(dict.fromkeys(sentence for found in served_now.sites.values() for sentence in found.lost))
+        return served_now.changes()
 
     def _served_now(self, missing: t.Sequence[str]) -> _ServedNow:
         """How nginx serves sites before anything is changed; all that speaks against it is told at once."""
         if not missing:
-            return _ServedNow(None, {})
+            return _ServedNow(None, {}, {})
         server = adopt.Served(self._fronts.nginx.configuration())
-        sites: dict[str, adopt.Found] = {}
+        now = _ServedNow(server, {}, {})
         errors: dict[str, LockstepError] = {}
         for site in missing:
+            given, claimed = self._sites[site], self._claimed(site)
             try:
-                found = server.find(site, self._domains(site))
+                found = server.find(site, given, claimed)
+                now.elsewhere[site] = server.elsewhere(found, [*given, *claimed])
+                _refuse_foreign(site, given, now.elsewhere[site])
             except LockstepError as error:
                 errors.setdefault(error.message, error)
             else:
                 if found is not None:
-                    sites[site] = found
+                    now.sites[site] = found
         if errors:
             first = next(iter(errors.values()))
             raise LockstepError("; ".join(errors), left="nothing was changed", hint=first.hint)
-        return _ServedNow(server, sites)
+        return now
 
     def _require_sites(self) -> None:
         known = set(self._context.adopted.sites())
@@ -137,32 +140,31 @@ class Adoption:
                 traffic.prepare()
                 # The bridge doesn't listen before nginx was reloaded, so this is a plain link and no switch.
                 live.switch(traffic.live, context.runtime(adopted).folder)
-                found = served_now.sites.get(site)
-                wanted = self._served_as(found, site, placement)
-                warnings += [*(found.lost if found else ()), *served_now.unknown_hosts(wanted)]
+                wanted = self._served_as(served_now, site, placement)
+                warnings += served_now.unknown_hosts(wanted)
                 context.record.add_site(site, served(wanted))
             self._fronts.apply()
         except LockstepError:
             self._undo(missing, moved)
             raise
-        return list(dict.fromkeys(warnings))
+        return list(dict.fromkeys([*served_now.changes(), *warnings]))
 
-    def _domains(self, site: str) -> list[str]:
-        """The names a site is known by beside its own: from the deployment file and from its own configuration."""
+    def _claimed(self, site: str) -> list[str]:
+        """The names that a site's own configuration gives it, which the bench's user writes."""
         placement = Placement(self._context.layout, site, self._context.user)
         unmoved = os.path.join(self._context.adopted.sites_folder, site)
         folder = placement.data if placement.is_adopted() else unmoved
         config = Site(site, folder, self._context.user).config()
-        own = [item["domain"] if isinstance(item, dict) else str(item) for item in config.get("domains") or []]
-        return list(dict.fromkeys([*self._sites[site], *own]))
+        return [item["domain"] if isinstance(item, dict) else str(item) for item in config.get("domains") or []]
 
-    def _served_as(self, found: adopt.Found | None, site: str, placement: Placement) -> model.Site:
+    def _served_as(self, served_now: _ServedNow, site: str, placement: Placement) -> model.Site:
         """How nginx shall serve the site: as it does now, and on further names as on its first plain one."""
+        found = served_now.sites.get(site)
         listen = self._context.options["nginx"]["listen"]
         listens = tuple(_listen(text) for text in listen) if listen else model.PLAIN
         fronts = found.fronts if found else (model.Front((site,), listens),)
-        known = {name for front in fronts for name in front.names}
-        new = tuple(name for name in self._domains(site) if name not in known)
+        known = {name for front in fronts for name in front.names} | served_now.elsewhere.get(site, {}).keys()
+        new = tuple(dict.fromkeys(name for name in (*self._sites[site], *self._claimed(site)) if name not in known))
         if new:
             # Not to one that only sends its visitors to https.
             at = next((number for number, front in enumerate(fronts) if not front.redirect), 0)
@@ -202,13 +204,37 @@ class Adoption:
 
 
 class _ServedNow(t.NamedTuple):
-    """nginx before the adoption, and how it serves those of the sites that it serves."""
+    """nginx before the adoption, and how it serves those of the sites that it serves.
+
+    ``elsewhere`` has, by site, the names that the site claims and another server answers for, with its place.
+    """
 
     server: adopt.Served | None
     sites: dict[str, adopt.Found]
+    elsewhere: dict[str, dict[str, str]]
+
+    def changes(self) -> list[str]:
+        """What an administrator should know before our file is read first, a sentence each."""
+        lost = [sentence for found in self.sites.values() for sentence in found.lost]
+        foreign = [
+            f"{name} stays with {place}, which answers for it, though the configuration of {site} claims it"
+            for site, names in self.elsewhere.items()
+            for name, place in names.items()
+        ]
+        return list(dict.fromkeys([*lost, *foreign]))
 
     def unknown_hosts(self, wanted: model.Site) -> list[str]:
         return self.server.unknown_hosts(wanted.fronts) if self.server else []
+
+
+def _refuse_foreign(site: str, given: t.Iterable[str], elsewhere: t.Mapping[str, str]) -> None:
+    """Refuse to take a name from somebody else's server, which would be ignored from then on without a word."""
+    taken = [f"{name} by {elsewhere[name]}" for name in given if name in elsewhere]
+    if taken:
+        raise LockstepError(
+            f"nginx answers elsewhere for domains that the deployment file gives to {site}: {', '.join(taken)}",
+            hint="take them out of that server, or of the deployment file",
+        )
 
 
 def http_timeout(bench: Bench) -> int:

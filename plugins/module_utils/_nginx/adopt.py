@@ -51,6 +51,7 @@ class Found:
         timeout: Seconds its web processes may be silent; None where nothing is said.
         access_logs: Arguments of the ``access_log`` directives that apply to it.
         files: The files it stands in.
+        places: File and line of each of its servers.
         lost: What its servers say that our file won't say, a sentence each.
     """
 
@@ -60,6 +61,7 @@ class Found:
     timeout: int | None
     access_logs: tuple[model.Words, ...]
     files: tuple[str, ...]
+    places: tuple[str, ...]
     lost: tuple[str, ...]
 
     @property
@@ -87,12 +89,13 @@ class Served:
             for name in claims.names(server):
                 self._names.setdefault(self._site(server, name) or "", []).append(name)
 
-    def find(self, site: str, domains: t.Iterable[str] = ()) -> Found | None:
+    def find(self, site: str, domains: t.Iterable[str] = (), claimed: t.Iterable[str] = ()) -> Found | None:
         """How a site is served.
 
         Args:
             site: The site's name.
-            domains: Further names known from elsewhere, as from its ``site_config.json``.
+            domains: Further names that the administrator gives it.
+            claimed: Further names that it gives itself, as in its ``site_config.json``.
 
         Returns:
             None when no server leads to it.
@@ -100,18 +103,36 @@ class Served:
         Raises:
             LockstepError: Something of it can't be carried over as it is, and the site would be more open without it.
         """
-        wanted = [site, *domains, *(name for name in self._names.get(site, ()) if model.is_name(name))]
+        given = tuple(dict.fromkeys(name.lower() for name in (site, *domains)))
+        wanted = [*given, *claimed, *(name for name in self._names.get(site, ()) if model.is_name(name))]
         names = tuple(dict.fromkeys(name.lower() for name in wanted))
         fronts = self._fronts(names, self._index.named, lambda server, name: self._site(server, name) == site)
         if not fronts:
-            # Also a server that says nothing of sites may lead to one: Frappe then goes by the Host header.
-            fronts = self._fronts(names, self._index.named, lambda server, _name: self._silent(server))
+            # Also a server that says nothing of sites may lead to one: Frappe then goes by the Host header. Or it is
+            # somebody else's, so what a site claims doesn't count.
+            fronts = self._fronts(given, self._index.named, lambda server, _name: self._silent(server))
         if not fronts:
             fronts = self._fronts(names, self._catch_all, lambda server, name: self._site(server, name) == site)
         if not fronts:
             return None
         fronts += self._fronts(names, self._index.named, lambda server, _name: _redirects(server))
         return self._found(site, sorted(fronts, key=lambda front: self._index.position(front.server)))
+
+    def elsewhere(self, found: Found | None, names: t.Iterable[str]) -> dict[str, str]:
+        """Names that a server says which does not lead to a site.
+
+        Args:
+            found: How the site is served, from :meth:`find`.
+            names: Names that it shall be served by.
+
+        Returns:
+            File and line of the server, by name.
+        """
+        own = found.places if found else ()
+        pairs = (
+            (name, self._index.exactly(where, name.lower())) for where in self._index.addresses() for name in names
+        )
+        return {name: server.place for name, server in pairs if server is not None and server.place not in own}
 
     def unknown_hosts(self, fronts: t.Iterable[model.Front]) -> list[str]:
         """Servers that answer for hosts nobody names, only because they are read first, and won't be any more.
@@ -200,6 +221,7 @@ class Served:
             timeout=timeout,
             access_logs=tuple(logs),
             files=tuple(dict.fromkeys(server.file for server in servers)),
+            places=tuple(server.place for server in servers),
             lost=tuple(lost),
         )
 

@@ -102,6 +102,10 @@ class Index:
         """Who answers for hosts nobody names."""
         return self._marked.get(where, self._default.get(where))
 
+    def exactly(self, where: str, name: str) -> Directive | None:
+        """Who answers for a host name at an address because it says that very name."""
+        return self._names.get(where, {}).get(name)
+
     def named(self, where: str, name: str) -> Directive | None:
         """Who answers for a host name at an address because its names cover it."""
         names = self._names.get(where, {})

@@ -45,3 +45,16 @@ def test_a_record_of_a_site_from_before_locations_were_looked_at_is_read() -> No
     told = fronts.served(site)
     del told["fronts"][0]["inside"]
     assert fronts._site("site1.local", told) == site
+
+
+def test_a_domain_of_the_deployment_file_is_not_taken_from_somebody_elses_server() -> None:
+    elsewhere = {"bank.example.com": "/etc/nginx/conf.d/bank.conf:3", "old.example.com": "/etc/nginx/conf.d/old.conf:1"}
+    with pytest.raises(LockstepError, match=r"site1\.local: bank\.example\.com by /etc/nginx/conf\.d/bank\.conf:3\."):
+        adoption._refuse_foreign("site1.local", ["www.example.com", "bank.example.com"], elsewhere)
+    adoption._refuse_foreign("site1.local", ["www.example.com"], elsewhere)
+
+
+def test_a_domain_that_only_the_site_claims_stays_where_it_is_and_that_is_told() -> None:
+    now = adoption._ServedNow(None, {}, {"site1.local": {"bank.example.com": "/etc/nginx/conf.d/bank.conf:3"}})
+    [told] = now.changes()
+    assert told.startswith("bank.example.com stays with /etc/nginx/conf.d/bank.conf:3, which answers for it")

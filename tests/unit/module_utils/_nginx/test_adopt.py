@@ -203,6 +203,32 @@ def test_a_name_that_an_earlier_server_has_is_not_taken_from_it() -> None:
     assert front.listens == (Listen("8080"),)
 
 
+def test_a_site_that_claims_somebody_elses_name_does_not_get_it() -> None:
+    other = (
+        "server { listen 443 ssl; server_name bank.example.com; location / { proxy_pass http://127.0.0.1:9000; } }\n"
+    )
+    sites = served(frappe("listen 80; server_name site1.local;") + other)
+    found = must(sites.find("site1.local", claimed=["bank.example.com", "new.example.com"]))
+    assert found.fronts == (Front(("site1.local",), (Listen("80"),)),)
+    place = f"{BENCH}:2"
+    assert sites.elsewhere(found, ["site1.local", "Bank.example.com", "new.example.com"]) == {"Bank.example.com": place}
+
+
+def test_a_site_without_a_server_does_not_get_one_by_claiming_its_name() -> None:
+    other = (
+        "server { listen 443 ssl; server_name bank.example.com; location / { proxy_pass http://127.0.0.1:9000; } }\n"
+    )
+    sites = served(other)
+    assert sites.find("site1.local", claimed=["bank.example.com"]) is None
+    assert sites.elsewhere(None, ["bank.example.com"]) == {"bank.example.com": f"{BENCH}:1"}
+    assert must(sites.find("site1.local", ["bank.example.com"])).fronts[0].names == ("bank.example.com",)
+
+
+def test_a_name_below_somebodys_wildcard_is_free() -> None:
+    sites = served("server { listen 80; server_name *.example.com; return 404; }\n")
+    assert sites.elsewhere(None, ["new.example.com"]) == {}
+
+
 def test_a_site_nobody_serves_is_not_found() -> None:
     assert served(SITES).find("site9.local") is None
 
