@@ -91,7 +91,8 @@ class Processes:
             journal = Journal(folder)
             if not journal.is_open:
                 continue
-            may_return = journal.data.get("before") == release.id and not journal.completed("confirm")
+            goes_back = "rollback_reason" in journal.data or not journal.completed("confirm")
+            may_return = journal.data.get("before") == release.id and goes_back
             if may_return or journal.data.get("after") == release.id:
                 found.append(os.path.basename(folder))
         return sorted(found)

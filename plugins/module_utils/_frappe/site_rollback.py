@@ -137,7 +137,8 @@ class SiteRollback:
         So it is where the data can't be put back: its backup was damaged since, or none was taken.
         """
         obstacle = migrate.obstacle(deployment)
-        Processes(self._context).start(deployment.before)
+        processes = Processes(self._context)
+        started = processes.start(deployment.before)
         live = self._context.live_release(self._site)
         freeze = self.journal.last("freeze")
         if freeze is None:
@@ -160,4 +161,6 @@ class SiteRollback:
         let_writes_in(deployment, freeze.intent["flags"])
         SiteHealth(deployment).from_outside(live)
         self.journal.close("kept", reason=hindered or judged.reason, kept_at=clock.utc_now())
+        if started:
+            processes.stop_if_unused(deployment.before)
         return False

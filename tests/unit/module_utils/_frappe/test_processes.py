@@ -15,6 +15,7 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import processes as processes_module
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
@@ -133,3 +134,24 @@ def test_a_folder_that_is_no_site_of_ours_is_one_by_any_name(tmp_path: pathlib.P
     context: t.Any = types.SimpleNamespace(bench=lambda _release: Bench(str(tmp_path), "frappe", "bench"))
     release: t.Any = None
     assert Processes(context).active_sites(release) == [".site1.old", "site1.local", "site1.local (copy)"]
+
+
+@pytest.mark.parametrize(
+    ("more", "awaited"),
+    [
+        ({}, []),
+        ({"rollback_reason": "wrong tax"}, ["site1.local"]),
+    ],
+    ids=["confirmed", "on its way back"],
+)
+def test_a_site_that_goes_back_needs_its_release_of_before(
+    scene: Scene, more: dict[str, str], awaited: list[str]
+) -> None:
+    journal = Journal(scene.processes._context.unit_folder("site1.local"))
+    journal.open(
+        unit="site1.local", driver="frappe_site", deployment_id="d1", data={"before": scene.release.id, "after": "x"}
+    )
+    journal.end(journal.begin("confirm", 60), "completed")
+    journal.data.update(more)
+    journal.save()
+    assert scene.processes.awaiting(scene.release) == awaited
