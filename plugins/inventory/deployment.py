@@ -103,6 +103,10 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.graph import Graph
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.recognition import PLUGIN, recognise
 
+#: sshd refuses connections when many units begin at once (MaxStartups). What one had begun that broke later is not done
+#: twice: each unit has one process at work, and its phases look before they act.
+_SSH_RETRIES = 2
+
 
 class InventoryModule(BaseInventoryPlugin):
     """Reads a deployment file and makes hosts, groups and host variables of it."""
@@ -188,7 +192,7 @@ class InventoryModule(BaseInventoryPlugin):
             if is_local and not (known and given is None):
                 self._set(name, **_local())
             elif not known:
-                self._set(name, ansible_python_interpreter="/usr/bin/python3")
+                self._set(name, ansible_python_interpreter="/usr/bin/python3", ansible_ssh_retries=_SSH_RETRIES)
             self._set(name, **ansible_values.with_vault(given or {}))
 
     def _add_units(self, found: deployment.Deployment, all_units: list[units.Unit], selected: set[str]) -> None:

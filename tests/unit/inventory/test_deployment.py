@@ -124,15 +124,22 @@ def test_vaulted_values_stay_vaulted(inventory: Inventory) -> None:
 
 
 def test_servers_of_the_file_become_hosts_with_an_interpreter(inventory: Inventory) -> None:
-    servers = {"web1": {"ansible_host": "10.0.0.1"}, "web2": {"ansible_python_interpreter": "/opt/python"}}
+    servers = {
+        "web1": {"ansible_host": "10.0.0.1"},
+        "web2": {"ansible_python_interpreter": "/opt/python", "ansible_ssh_retries": 0},
+    }
     data = {
         **SAMPLE,
         "servers": servers,
         "sites": [{"name": "a", "server": "web1"}, {"name": "web2", "server": "web2"}],
     }
     found = inventory({"deployment.yml": json.dumps(data)})
-    assert variables(found, "web1") == {"ansible_python_interpreter": "/usr/bin/python3", "ansible_host": "10.0.0.1"}
-    assert variables(found, "web2") == {"ansible_python_interpreter": "/opt/python"}
+    assert variables(found, "web1") == {
+        "ansible_python_interpreter": "/usr/bin/python3",
+        "ansible_host": "10.0.0.1",
+        "ansible_ssh_retries": 2,
+    }
+    assert variables(found, "web2") == {"ansible_python_interpreter": "/opt/python", "ansible_ssh_retries": 0}
     assert hosts_of(found, "server_web2") == ["frappe-bench@web2", "web2@web2"]
     assert "localhost" not in found.hosts
     assert "ansible_host" not in variables(found, "a")
