@@ -191,10 +191,6 @@ class SiteTraffic:
         atomic.fsync_dir(self.folder)
         return True
 
-    def users_of(self, folder: str) -> list[str]:
-        """The links of this site that name a release's socket folder."""
-        return [link for link in (self.live, self.previous) if current(link) == folder]
-
 
 def _open_folder(path: str) -> None:
     os.makedirs(path, mode=0o755, exist_ok=True)

@@ -164,25 +164,6 @@ class Nginx:
         with self._lock(timeout):
             return self._finish_interrupted(timeout)
 
-    def wait_for_old_workers(self, timeout: float) -> frozenset[int]:
-        """Wait until workers of earlier configurations have finished their requests.
-
-        A websocket holds its worker for as long as it is open, so this may take the whole time.
-
-        Args:
-            timeout: Seconds to wait at most.
-
-        Returns:
-            Workers that are still there; none when it is safe to stop what they talk to.
-        """
-        master = self.master()
-        deadline = time.monotonic() + timeout
-        while True:
-            left = master.leaving()
-            if not left or time.monotonic() >= deadline:
-                return left
-            time.sleep(_POLL)
-
     @contextlib.contextmanager
     def _lock(self, timeout: float) -> t.Iterator[None]:
         os.makedirs(self._state, mode=0o700, exist_ok=True)

@@ -334,7 +334,7 @@ def test_realtime_on_a_port_is_reached_through_the_live_link(scene: Scene) -> No
     assert "Host: site1.local\r\n" in heard[0]
 
 
-def test_an_open_websocket_holds_its_worker_and_that_is_waited_for(scene: Scene) -> None:
+def test_an_open_websocket_outlives_a_reload(scene: Scene) -> None:
     with tcp_server(echo([])) as port:
         release = scene.release("blue").start()
         bridge = Bridge(release.runtime.bridge("realtime.sock"), port)
@@ -342,10 +342,10 @@ def test_an_open_websocket_holds_its_worker_and_that_is_waited_for(scene: Scene)
         scene.apply(scene.site("site1.local"), bridges=[bridge])
         with upgrade(scene.port, "site1.local", "/socket.io/") as client:
             scene.apply(scene.site("site1.local"), scene.site("site2.local"), bridges=[bridge])
-            assert scene.nginx.wait_for_old_workers(0.3)
+            assert scene.nginx.master().leaving()
             client.sendall(b"still here")
             assert client.recv(4096) == b"still here"
-        assert scene.nginx.wait_for_old_workers(10) == frozenset()
+        wait_until(lambda: not scene.nginx.master().leaving(), 10, "the worker that held it is gone")
 
 
 def test_an_adopted_bench_on_ports_is_served_as_one_on_sockets(scene: Scene) -> None:

@@ -53,7 +53,7 @@ def stop_writes(deployment: SiteDeployment, release: Release) -> dict[str, t.Any
     existing = watcher.connection_ids(database)
     # Jobs first: one that renders or asks somebody else sleeps on its connection, which must not be ended under it.
     drained = drain_jobs(deployment, bench, deadline)
-    ended = watcher.wait_for_old_connections(database, existing, _left(deadline), idle=_longest_request(bench))
+    ended = watcher.wait_for_old_connections(database, existing, _left(deadline), idle=longest_request(bench))
     if existing:
         # A request that was under way may have put one into the queue meanwhile.
         drained += drain_jobs(deployment, bench, deadline)
@@ -86,7 +86,7 @@ def _left(deadline: float) -> float:
     return max(0.0, deadline - time.monotonic())
 
 
-def _longest_request(bench: Bench) -> float:
+def longest_request(bench: Bench) -> float:
     """Seconds after which nginx and gunicorn give a request up (bench's own setting, which makes both).
 
     A connection that sleeps for longer has nobody behind it. One that sleeps for less may be a request that waits for

@@ -19,6 +19,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import longest_request
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB, wait_until_idle
 
 
 class Verify(Phase):
@@ -105,9 +107,11 @@ class Retire(Phase):
         self._deployment = deployment
 
     def run(self, step: Step) -> dict[str, t.Any]:
-        deployment = self._deployment
+        deployment, processes = self._deployment, Processes(self._deployment.context)
         left = _await_jobs(deployment)
-        return {"stopped": Processes(deployment.context).stop_if_unused(deployment.before), "warnings": left}
+        if not processes.in_use(deployment.before):
+            left += _await_requests(deployment)
+        return {"stopped": processes.stop_if_unused(deployment.before), "warnings": left}
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         return {"started": Processes(self._deployment.context).start(self._deployment.before)}
@@ -127,3 +131,14 @@ def _await_jobs(deployment: SiteDeployment) -> list[str]:
     if left.idle:
         return []
     return [f"{len(left.running)} running and {len(left.queued)} queued jobs are left in {where}"]
+
+
+def _await_requests(deployment: SiteDeployment) -> list[str]:
+    """Wait for readers whose request the old release got before the switch and is still at work on.
+
+    Its processes end what they are at when they are stopped, but not for as long as a request may take.
+    """
+    web = deployment.context.runtime(deployment.before).socket(WEB)
+    left = wait_until_idle(web, longest_request(deployment.old))
+    count = "1 request was" if left == 1 else f"{left} requests were"
+    return [f"{count} cut off when release {deployment.before.id} was stopped"] if left else []
