@@ -92,8 +92,9 @@ def disk_full(folder: str) -> LockstepError:
     )
 
 
+# The fastest levels: writes are blocked meanwhile, and dumps hardly get smaller with slower ones.
 _KNOWN = (
-    ("zstd", ".zst", ("-q", "-3", "-c"), ("-q", "-3", "-f", "--rm"), ("-q", "-d", "-c")),
+    ("zstd", ".zst", ("-q", "-1", "-c"), ("-q", "-1", "-f", "--rm"), ("-q", "-d", "-c")),
     ("gzip", ".gz", ("-1", "-c"), ("-1", "-f"), ("-d", "-c")),
 )
 
