@@ -93,5 +93,6 @@ def outdated(context: BenchContext, wanted: str) -> list[Release]:
         wanted: The release that is about to be built.
     """
     built = [release for release in context.record.releases() if not release.adopted and release.id != wanted]
-    unused = [release for release in built if not Processes(context).in_use(release)]
+    processes = Processes(context)
+    unused = [one for one in built if not processes.in_use(one) and not processes.awaiting(one, leaving=True)]
     return unused[: max(0, len(built) - context.options["keep_releases"])]

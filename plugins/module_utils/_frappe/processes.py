@@ -84,14 +84,20 @@ class Processes:
                 self._context.supervision.stop(self._context.group(release))
             return True
 
-    def awaiting(self, release: Release) -> list[str]:
-        """The units whose deployment is under way to a release, or may have to take them back to it."""
+    def awaiting(self, release: Release, *, leaving: bool = False) -> list[str]:
+        """The units whose deployment is under way to a release, or may have to take them back to it.
+
+        Args:
+            release: The release.
+            leaving: Whether those count, too, that are confirmed on another one and have only to retire it. They need
+                it no more, but should their deployment die just then, it is all they could be rolled back to.
+        """
         found = []
         for folder in glob.glob(self._context.unit_folder("*")):
             journal = Journal(folder)
             if not journal.is_open:
                 continue
-            goes_back = "rollback_reason" in journal.data or not journal.completed("confirm")
+            goes_back = leaving or "rollback_reason" in journal.data or not journal.completed("confirm")
             may_return = journal.data.get("before") == release.id and goes_back
             if may_return or journal.data.get("after") == release.id:
                 found.append(os.path.basename(folder))

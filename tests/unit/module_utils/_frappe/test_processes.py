@@ -155,3 +155,6 @@ def test_a_site_that_goes_back_needs_its_release_of_before(
     journal.data.update(more)
     journal.save()
     assert scene.processes.awaiting(scene.release) == awaited
+    assert scene.processes.awaiting(scene.release, leaving=True) == ["site1.local"], "it must not be removed yet"
+    journal.close("live")
+    assert scene.processes.awaiting(scene.release, leaving=True) == []
