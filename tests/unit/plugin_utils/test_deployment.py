@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import deployment, options, plan, units
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment, RefusedDeployment
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError, Path, dotted
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.sources import SourceError, Sources
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.sources import SourceError
 
 Load = t.Callable[..., Deployment]
 
@@ -261,7 +261,8 @@ def test_each_error_names_file_path_what_was_found_and_what_is_expected(load: Lo
     assert len([line for line in found if expected in line]) == 1, found
     if isinstance(raised.value, RefusedDeployment):
         around = plan.Surroundings(servers=[])
-        further = plan.find_further_problems(raised.value, t.cast("Sources", Unreachable()), around)
+        sources: t.Any = Unreachable()
+        further = plan.find_further_problems(raised.value, sources, around)
         assert {str(problem.path[0]) for problem in further} <= {"apps", "benches", "sites"}
     assert all(line.startswith("deployment.yml:") and "\n" not in line for line in found)
 
