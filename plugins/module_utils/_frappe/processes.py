@@ -151,7 +151,8 @@ class Processes:
 
     def _not_running(self, release: Release) -> LockstepError:
         silent = self._silent(release)
-        missing = f"{', '.join(silent)} not answering" if silent else "its process manager does not call it running"
+        idle = [] if release.adopted else self._context.supervision.idle(self._context.group(release))
+        missing = "; ".join([*(f"{name} does not answer" for name in silent), *idle]) or "nothing says why"
         return LockstepError(
             f"release {release.id} did not start within {_START_TIMEOUT:g} s: {missing}",
             hint=f"its logs are in {os.path.join(release.path, 'logs')}",

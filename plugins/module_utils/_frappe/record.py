@@ -126,20 +126,35 @@ class Record:
         """Give a release that is about to be built a slot.
 
         Raises:
-            LockstepError: Every slot is in use by a release that is still kept.
+            LockstepError: Every slot is in use by a release that is kept, or has a port that another program took.
         """
         with self._changing() as content:
             found = content["releases"].get(release)
             if found is None:
                 used = {int(entry["slot"]) for entry in content["releases"].values()}
                 free = [int(number) for number in content["slots"] if int(number) not in used and number != "0"]
-                if not free:
-                    raise LockstepError(
-                        f"all releases that {self._layout.name} can keep are in use",
-                        hint="finish or roll back the deployment that is open on its sites",
-                    )
-                found = content["releases"][release] = _entry(path, min(free), apps, adopted=False, ready=False)
+                slot = self._usable(free, content["slots"])
+                found = content["releases"][release] = _entry(path, slot, apps, adopted=False, ready=False)
             return _release(release, {**found, "ports": content["slots"][str(found["slot"])]})
+
+    def _usable(self, free: t.Sequence[int], slots: t.Mapping[str, t.Mapping[str, int]]) -> int:
+        """The first of some slots whose ports nobody took since they were chosen, which may be long ago."""
+        taken = {
+            number: [port for port in slots[str(number)].values() if not _is_free(port)] for number in sorted(free)
+        }
+        for number, ports in taken.items():
+            if not ports:
+                return number
+        if taken:
+            told = ", ".join(str(port) for ports in taken.values() for port in ports)
+            raise LockstepError(
+                f"other programs listen on ports that were set aside for releases of {self._layout.name}: {told}",
+                hint="end them, or make them use other ports",
+            )
+        raise LockstepError(
+            f"all releases that {self._layout.name} can keep are in use",
+            hint="finish or roll back the deployment that is open on its sites",
+        )
 
     def mark_ready(self, release: str, apps: t.Sequence[App]) -> None:
         with self._changing() as content:
@@ -189,6 +204,8 @@ class Record:
 
 def _is_free(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # What is left of connections to a server that ended keeps nobody from listening.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

@@ -39,6 +39,9 @@ class Supervision(t.Protocol):
     def running(self, group: str) -> bool:
         """Whether every process of it runs."""
 
+    def idle(self, group: str) -> list[str]:
+        """Which processes of it don't, in the process manager's words."""
+
     def start_foreign(self, groups: t.Sequence[str]) -> None:
         """Start groups that bench configured, those of an adopted bench, and again at every boot."""
 
@@ -81,8 +84,11 @@ class Supervisor:
             os.unlink(self._stopped(group))
 
     def running(self, group: str) -> bool:
-        lines = self._known(group)
-        return bool(lines) and all(line.split()[1] == "RUNNING" for line in lines)
+        return bool(self._known(group)) and not self.idle(group)
+
+    def idle(self, group: str) -> list[str]:
+        found = [line.split(None, 2) for line in self._known(group)]
+        return [" ".join(words) for words in found if words[1] != "RUNNING"]
 
     def _known(self, group: str) -> list[str]:
         """What supervisord says of the processes of a group; nothing if it has no such group."""
@@ -177,9 +183,12 @@ class Systemd:
         self._run("daemon-reload")
 
     def running(self, group: str) -> bool:
+        return bool(self._services(group)) and not self.idle(group)
+
+    def idle(self, group: str) -> list[str]:
         services = self._services(group)
-        done = process.run(["systemctl", "is-active", *services], timeout=60, check=False)
-        return bool(services) and done.stdout.split() == ["active"] * len(services)
+        states = process.run(["systemctl", "is-active", *services], timeout=60, check=False).stdout.split()
+        return [f"{name} {state}" for name, state in zip(services, states) if state != "active"]
 
     def start_foreign(self, groups: t.Sequence[str]) -> None:
         self._foreign.start_foreign(groups)

@@ -345,7 +345,7 @@ def test_an_open_websocket_outlives_a_reload(scene: Scene) -> None:
             assert scene.nginx.master().leaving()
             client.sendall(b"still here")
             assert client.recv(4096) == b"still here"
-        wait_until(lambda: not scene.nginx.master().leaving(), 10, "the worker that held it is gone")
+        wait_until(lambda: not scene.nginx.master().leaving(), "the worker that held it is gone")
 
 
 def test_an_adopted_bench_on_ports_is_served_as_one_on_sockets(scene: Scene) -> None:

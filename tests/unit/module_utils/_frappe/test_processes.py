@@ -51,7 +51,10 @@ class Scene:
             unit_folder=lambda name: str(folder / "units" / name),
             group=lambda release: f"lockstep-shop-{release.id}",
             supervision=types.SimpleNamespace(
-                running=lambda _group: True, start=lambda _group: None, stop=self.stopped.append
+                running=lambda _group: True,
+                idle=lambda _group: ["lockstep-shop-cafe0123-redis-cache-0 FATAL Exited too quickly"],
+                start=lambda _group: None,
+                stop=self.stopped.append,
             ),
         )
 
@@ -112,7 +115,10 @@ def test_what_does_not_answer_is_named(scene: Scene, monkeypatch: pytest.MonkeyP
     ports = scene.release.ports
     with pytest.raises(LockstepError) as raised:
         scene.processes.start(scene.release)
-    said = f"redis_cache on port {ports['redis_cache']}, socketio on port {ports['socketio']} not answering"
+    said = (
+        f"redis_cache on port {ports['redis_cache']} does not answer; socketio on port {ports['socketio']} does not "
+        "answer; lockstep-shop-cafe0123-redis-cache-0 FATAL Exited too quickly"
+    )
     assert said in str(raised.value)
 
 
