@@ -47,16 +47,30 @@ import os
 import shlex
 import typing as t
 
+from ansible import constants
+
 
 def rollback_command(sources: t.Iterable[str], folder: str, deployment_config: t.Any = None) -> str:
     """See the documentation above."""
-    words = ["ansible-playbook"]
+    words = [*_configuration(), "ansible-playbook"]
     for source in sources:
         words += ["-i", str(source)]
     words.append(os.path.join(folder, "rollback.yml"))
     if isinstance(deployment_config, str) and deployment_config:
         words += ["-e", f"deployment_config={deployment_config}"]
-    return " ".join(shlex.quote(word) for word in words)
+    return " ".join(_quoted(word) for word in words)
+
+
+def _quoted(word: str) -> str:
+    name, equals, value = word.partition("=")
+    return f"{name}={shlex.quote(value)}" if equals and name.isidentifier() else shlex.quote(word)
+
+
+def _configuration() -> list[str]:
+    """What finds a configuration again that only the folder of this run leads to."""
+    own = (None, "/etc/ansible/ansible.cfg", os.path.expanduser("~/.ansible.cfg"))
+    found = getattr(constants, "CONFIG_FILE", None)
+    return [] if found in own else [f"ANSIBLE_CONFIG={found}"]
 
 
 class FilterModule:

@@ -74,6 +74,10 @@ valid:
   description: Whether nothing speaks against a deployment.
   type: bool
   returned: always
+blind:
+  description: Whether the unit could not be looked at, so that going on by force makes no sense.
+  type: bool
+  returned: always
 findings:
   description: What was found, in sentences.
   type: dict
@@ -136,10 +140,11 @@ def main() -> None:
         else:
             unit = BenchPreflight(context, *common, apps, params["sites"], params["backup"], reserve)
         found = unit.look()
+        blind = False
     except LockstepError as error:
-        found = Findings()
+        found, blind = Findings(), True
         found.failed.append(str(error).rstrip("."))
-    module.exit_json(changed=False, unit=params["unit"], **found.as_dict())
+    module.exit_json(changed=False, unit=params["unit"], blind=blind, **found.as_dict())
 
 
 if __name__ == "__main__":

@@ -162,6 +162,8 @@ to_do:
       elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -230,8 +232,16 @@ def main() -> None:
         for step in unit.journal.steps():
             for warning in step.result.get("warnings", []) if step.phase in params["phases"] else []:
                 module.warn(f"{params['unit']}: {warning}")
-    diff = version_diff(params["unit"], to_do) if module._diff else {}
+    # The phases are called in parts, and what becomes of the site is told with the first one.
+    diff = (
+        version_diff(params["unit"], to_do, _settings(to_do)) if module._diff and PHASES[0] in params["phases"] else {}
+    )
     module.exit_json(changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff)
+
+
+def _settings(to_do: t.Mapping[str, t.Any]) -> str:
+    """The settings that are to change, by name: their values may be secrets."""
+    return "".join(f"setting: {name}\n" for name in to_do["configure"])
 
 
 if __name__ == "__main__":

@@ -272,7 +272,15 @@ class _Telling:
         }
         counts = ", ".join(f"{len(names)} {words[group]}" for group, names in self.groups.items() if names)
         name = f"Deployment {self.deployment_id}" if self.deployment_id else "The deployment"
+        if self._is_idle():
+            counts += " already, nothing had to be changed"
         return f"{name} ended {status}" + (f": {counts}." if counts else ": there was nothing to do.")
+
+    def _is_idle(self) -> bool:
+        """Whether every unit was where it was to go."""
+        live = self.groups["live"]
+        said = [self.court.forward.get(unit, {}).get("changed") for unit in live]
+        return bool(live) and len(live) == len(self.court.planned) and all(changed is False for changed in said)
 
     def lines(self) -> list[str]:
         found = [line for unit in self.court.planned for line in self._cause(unit)]

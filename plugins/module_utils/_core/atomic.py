@@ -91,6 +91,10 @@ def read_json(path: str, default: t.Any = None) -> t.Any:
             return json.load(handle)
     except FileNotFoundError:
         return default
+    except PermissionError as error:
+        raise LockstepError(
+            f"{path} can't be read: {error.strerror}", hint="tasks must run as root: set become for this server"
+        ) from error
     except (OSError, ValueError) as error:
         raise LockstepError(f"{path} can't be read as JSON: {error}") from error
 

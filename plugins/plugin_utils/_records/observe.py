@@ -221,8 +221,8 @@ class Observer:
         found = self.task(unit, None)
         self.units.setdefault(unit)
         if self.deployment is not None and deployment not in (None, self.deployment):
-            # There was nothing to do, and what the journal holds is an older deployment's.
-            return [*found, self._event("state", unit, state=one_of(entry.get("state"), DONE))]
+            # Nothing was done, or was to be done, and what the journal holds is an older deployment's.
+            return [*found, self._event("state", unit, state=one_of(entry.get("state"), DONE), changed=changed)]
         steps = entry.get("events")
         for told in steps if isinstance(steps, list) else []:
             found += self._journaled(unit, deployment, told)

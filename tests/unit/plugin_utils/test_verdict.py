@@ -304,6 +304,18 @@ def test_it_fails_unless_all_are_live_and_every_unit_is_in_one_group(
     assert found.as_dict()["status"] == found.status
 
 
+def test_a_deployment_that_had_nothing_to_do_says_so() -> None:
+    said = {unit["name"]: {"state": "live", "changed": False} for unit in UNITS}
+    idle = judge(UNITS, said, outcome={"forward": {"done": list(said)}}, deployment_id="d1")
+    assert (
+        idle.summary
+        == f"Deployment d1 ended completed: {len(UNITS)} on the new release already, nothing had to be changed."
+    )
+    said[UNITS[0]["name"]]["changed"] = True
+    busy = judge(UNITS, said, outcome={"forward": {"done": list(said)}}, deployment_id="d1")
+    assert busy.summary == f"Deployment d1 ended completed: {len(UNITS)} on the new release."
+
+
 def test_a_check_says_what_would_change_and_fails_only_with_a_failure() -> None:
     units = ["bench", "a", "b"]
     said = {"bench": {"changed": False, "state": "kept"}, "a": {"changed": True}, "b": {"changed": True}}
