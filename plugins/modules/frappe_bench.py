@@ -62,6 +62,8 @@ to_do:
   returned: success
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -96,7 +98,7 @@ def main() -> None:
         context = BenchContext(params["bench"])
         work = BenchWork(context, params["unit"], params["deployment_id"], apps_of(params), sites_of(params))
         to_do = work.to_do()
-        changed = bool(to_do["adopt"] or to_do["build"] or to_do["start"])
+        changed = any(to_do[what] for what in ("adopt", "domains", "build", "start"))
         warnings: list[str] = []
         if changed and not module.check_mode:
             changed, warnings = work.run(undo_on_failure=params["rollback_on_failure"])
@@ -106,16 +108,19 @@ def main() -> None:
         module.fail_json(**{**error.result(), **reported})
     for warning in warnings:
         module.warn(warning)
-    diff = version_diff(params["unit"], to_do, _adoption(context, to_do["adopt"])) if module._diff else {}
+    diff = version_diff(params["unit"], to_do, _fronts(context, to_do)) if module._diff else {}
     module.exit_json(changed=changed, to_do=to_do, lockstep=report(DRIVER, work.journal, "prepared"), **diff)
 
 
-def _adoption(context: BenchContext, sites: list[str]) -> str:
-    """What the first deployment of sites does beside building a release, a line each."""
+def _fronts(context: BenchContext, to_do: t.Mapping[str, t.Any]) -> str:
+    """What becomes of sites beside a new release, a line each."""
     nginx = context.options["nginx"]["conf_dir"]
-    return "".join(
-        f"adopted: {site}, data in {context.layout.data(site)}, served by our file in {nginx}\n" for site in sites
-    )
+    adopted = [
+        f"adopted: {site}, data in {context.layout.data(site)}, served by our file in {nginx}"
+        for site in to_do["adopt"]
+    ]
+    domains = [f"served: {site} as {', '.join(names)}" for site, names in to_do["domains"].items()]
+    return "".join(f"{line}\n" for line in (*adopted, *domains))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,9 @@ to_do:
       description: Sites that would be adopted.
       type: list
       elements: str
+    domains:
+      description: Domains that were given to adopted sites since, by site.
+      type: dict
     build:
       description: Whether the release has to be built.
       type: bool

@@ -43,8 +43,14 @@ class Adoption:
         known = self._context.record.sites() if self._context.record.exists() else {}
         return [site for site in self._sites if site not in known]
 
+    def added(self) -> dict[str, list[str]]:
+        """The domains that the deployment file gave to adopted sites since, by site."""
+        known = self._context.record.sites() if self._context.record.exists() else {}
+        found = {site: new_names(known[site], domains) for site, domains in self._sites.items() if site in known}
+        return {site: names for site, names in found.items() if names}
+
     def needed(self) -> bool:
-        return not self._context.record.exists() or bool(self.missing())
+        return not self._context.record.exists() or bool(self.missing() or self.added())
 
     def run(self) -> list[str]:
         """Adopt the bench and the sites that were not adopted yet; can be repeated.
@@ -58,14 +64,16 @@ class Adoption:
         context = self._context
         context.adopted.require()
         self._require_sites()
-        missing = self.missing()
+        missing, added = self.missing(), self.added()
         served_now = self._served_now(missing)
+        self._require_free(added)
         context.prepare_state()
         self._adopt_bench()
+        warnings = self._add_domains(added)
         if not missing:
             self._fronts.apply()
-            return []
-        return [*self._adopt_sites(missing, served_now), *self._crons()]
+            return warnings
+        return [*warnings, *self._adopt_sites(missing, served_now), *self._crons()]
 
     def look(self) -> list[str]:
         """What nginx would no longer apply to the sites that were not adopted yet, without changing anything.
@@ -76,6 +84,7 @@ class Adoption:
         Raises:
             LockstepError: Something can't be carried over, and a site would be more open without it.
         """
+        self._require_free(self.added())
         known = self._context.adopted.sites()
         served_now = self._served_now([site for site in self.missing() if site in known])
         return served_now.changes()
@@ -102,6 +111,32 @@ class Adoption:
             first = next(iter(errors.values()))
             raise LockstepError("; ".join(errors), left="nothing was changed", hint=first.hint)
         return now
+
+    def _require_free(self, added: t.Mapping[str, t.Sequence[str]]) -> None:
+        """Make sure that no other server says the names which sites are to get."""
+        if added:
+            server = adopt.Served(self._fronts.nginx.configuration())
+            for site, names in added.items():
+                _refuse_foreign(site, names, server.elsewhere(None, names))
+
+    def _add_domains(self, added: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+        """Have adopted sites served by further names, as by those they have."""
+        record = self._context.record
+        before = {site: record.sites()[site] for site in added}
+        warnings = []
+        for site, names in added.items():
+            serving = with_names(before[site], names)
+            record.add_site(site, serving)
+            if any("ssl" in options for front in serving["fronts"] for _address, options in front["listens"]):
+                warnings.append(f"{', '.join(names)}: served with the certificate that {site} has")
+        try:
+            if added:
+                self._fronts.apply()
+        except LockstepError:
+            for site, content in before.items():
+                record.add_site(site, content)
+            raise
+        return warnings
 
     def _require_sites(self) -> None:
         known = set(self._context.adopted.sites())
@@ -225,6 +260,20 @@ class _ServedNow(t.NamedTuple):
 
     def unknown_hosts(self, wanted: model.Site) -> list[str]:
         return self.server.unknown_hosts(wanted.fronts) if self.server else []
+
+
+def new_names(served: t.Mapping[str, t.Any], domains: t.Iterable[str]) -> list[str]:
+    """Those of some domains that a site, as its record holds it, is not served by."""
+    known = {name for front in served["fronts"] for name in front["names"]}
+    return list(dict.fromkeys(name for name in domains if name.lower() not in known and name not in known))
+
+
+def with_names(served: t.Mapping[str, t.Any], names: t.Iterable[str]) -> dict[str, t.Any]:
+    """A site, as its record holds it, served by further names: not by a front that only sends visitors to https."""
+    fronts = [dict(front) for front in served["fronts"]]
+    front = next((front for front in fronts if not front["redirect"]), fronts[0])
+    front["names"] = [*front["names"], *names]
+    return {**served, "fronts": fronts}
 
 
 def _refuse_foreign(site: str, given: t.Iterable[str], elsewhere: t.Mapping[str, str]) -> None:

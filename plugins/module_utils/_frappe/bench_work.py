@@ -60,15 +60,16 @@ class BenchWork:
         """What a deployment would do, looked up without changing anything.
 
         Returns:
-            ``release``, ``adopt`` (sites that move into our care, or the bench itself), ``build``, ``start``,
-            ``missing_sources`` (names), ``before`` and ``after`` (versions).
+            ``release``, ``adopt`` (sites that move into our care), ``domains`` (that adopted sites get), ``build``,
+            ``start``, ``missing_sources`` (names), ``before`` and ``after`` (versions).
         """
         self._context.adopted.require()
         known = self._known()
         running = known is not None and Processes(self._context).running(known)
         return {
             "release": self._release,
-            "adopt": self._adoption.missing() if self._adoption.needed() else [],
+            "adopt": self._adoption.missing(),
+            "domains": self._adoption.added(),
             "build": known is None,
             "start": not running,
             "missing_sources": []

@@ -116,6 +116,9 @@ class SiteRollback:
                 raise
             done = [{"phase": "rollback", "action": "kept"}] if stays else self._go_back(deployment, transaction)
             locks.release(held)
+            if not stays:
+                # Its bench may stay as it is, as with only=SITE; a release that no site is on has nothing to run for.
+                Processes(self._context).stop_if_unused(deployment.after)
             return done
 
     def _never_begun(self, status: str) -> None:

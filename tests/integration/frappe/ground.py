@@ -75,6 +75,14 @@ class Ground:
         BenchWork(self.context, BENCH, deployment_id, apps, {site: [] for site in self.sites}).run(undo_on_failure=True)
         return deployment_id
 
+    def bench_work(self, sites: t.Mapping[str, t.Sequence[str]]) -> BenchWork:
+        """The bench in a new deployment of the release that is there.
+
+        Args:
+            sites: Domains by site.
+        """
+        return BenchWork(self.context, BENCH, new_id(), self.stage.apps(), sites)
+
     @contextlib.contextmanager
     def release(self, apps: t.Sequence[App]) -> t.Iterator[list[App]]:
         """A release for a while."""

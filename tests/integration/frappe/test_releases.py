@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -21,6 +22,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit 
 from tests.integration.frappe.conftest import DRIVEN, LOST
 from tests.integration.frappe.ground import BREAKS_PATCH, OPTIONS, As, Ground
 from tests.integration.stage import NEW
+from tests.support.asking import ask
 
 pytestmark = pytest.mark.integration
 
@@ -179,6 +181,22 @@ def test_a_release_is_not_stopped_while_a_site_may_have_to_go_back_to_it(ground:
     assert processes.awaiting(before) == []
     assert ground.roll_back(TWO).status == "restored"
     found.require()
+
+
+def test_a_domain_that_is_given_to_an_adopted_site_is_served(ground: Ground) -> None:
+    port, domain = ground.stage.bench.http_port, "shop.example.com"
+    work = ground.bench_work({TWO: [TWO, domain]})
+    assert ask(port, domain, "/api/method/ping").status == 404
+    assert work.to_do()["domains"] == {TWO: [domain]}
+    assert work.run(undo_on_failure=True) == (True, [])
+    assert ask(port, domain, "/api/method/ping").status == 200
+    assert ask(port, TWO, "/api/method/ping").status == 200
+    assert work.to_do()["domains"] == {}
+
+    other = DRIVEN[0]
+    with pytest.raises(LockstepError, match=rf"gives to {re.escape(other)}: {re.escape(domain)} by "):
+        ground.bench_work({other: [domain]}).run(undo_on_failure=True)
+    assert ask(port, domain, "/api/method/ping").status == 200
 
 
 def test_without_a_backup_a_migration_that_fails_can_not_be_undone_and_nobody_says_otherwise(ground: Ground) -> None:

@@ -13,6 +13,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core import folde
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 
 #: Folders of a site with users' files, below its data.
 FILE_FOLDERS = ("public", "private/files")
@@ -30,6 +31,8 @@ class Prepare(Phase):
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         step.note(release=deployment.after.id)
+        # It was stopped if the sites that had been on it went back without its bench.
+        Processes(deployment.context).start(deployment.after)
         deployment.placement.add_passive(deployment.new)
         if deployment.options.backup:
             copy_files(deployment)

@@ -58,3 +58,16 @@ def test_a_domain_that_only_the_site_claims_stays_where_it_is_and_that_is_told()
     now = adoption._ServedNow(None, {}, {"site1.local": {"bank.example.com": "/etc/nginx/conf.d/bank.conf:3"}})
     [told] = now.changes()
     assert told.startswith("bank.example.com stays with /etc/nginx/conf.d/bank.conf:3, which answers for it")
+
+
+def test_a_domain_that_is_given_later_goes_to_the_front_that_serves() -> None:
+    redirect = Front(("site1.local",), redirect=True)
+    site = Site("site1.local", "/t", "/d", (redirect, Front(("site1.local", "www.example.com"))))
+    record = fronts.served(site)
+    assert adoption.new_names(record, ["site1.local", "WWW.example.com", "shop.example.com"]) == ["shop.example.com"]
+    found = fronts._site("site1.local", adoption.with_names(record, ["shop.example.com"]))
+    assert [front.names for front in found.fronts] == [
+        ("site1.local",),
+        ("site1.local", "www.example.com", "shop.example.com"),
+    ]
+    assert fronts._site("site1.local", record) == site, "what is written down changes only when it is written"
