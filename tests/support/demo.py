@@ -82,7 +82,11 @@ def main(arguments: t.Sequence[str]) -> int:
     FIGURES.write_text(json.dumps(results, indent=1) + "\n")
     if any(result["failed_reads"] or result["lost_writes"] for result in results):
         return 1
-    return max(result["rc"] for result in results)
+    rc = int(max(result["rc"] for result in results))
+    if rc:
+        print(f"A deployment with a failure ends with exit status {rc}, and so does this command.")
+    print(f"The deployment's file, records and logs are in {_short(str(SCRATCH))}; its services were stopped.")
+    return rc
 
 
 def _run(case: Case) -> dict[str, t.Any]:
@@ -177,7 +181,7 @@ def _show(result: dict[str, t.Any]) -> None:
 
 
 def _scratch(name: str) -> pathlib.Path:
-    """An empty folder whose sockets' paths are short enough, below the clone or, where that is too deep, elsewhere."""
+    """An empty folder below the clone whose sockets' paths are short enough."""
     folder = SCRATCH / name
     if len(str(folder / _SOCKET)) > UNIX_PATH_LIMIT:
         print(f"{folder} is too long a path for sockets; clone into a folder with a shorter one", file=sys.stderr)

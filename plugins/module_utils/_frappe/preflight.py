@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import typing as t
 
@@ -62,6 +63,7 @@ class BenchPreflight:
         self._context = context
         self._unit = unit
         self._deployment_id = deployment_id
+        self._apps = apps
         self._sites = sites
         self._backup = backup
         self._reserve = reserve
@@ -82,6 +84,7 @@ class BenchPreflight:
             self._folders,
             self._adoptable,
             self._unchanged,
+            self._versions,
             self._redis,
             self._processes,
             self._process_manager,
@@ -165,6 +168,18 @@ class BenchPreflight:
             )
         else:
             found.passed.append(f"{context.adopted.path} can be adopted")
+
+    def _versions(self, found: Findings) -> None:
+        """Older code does not undo what the newer one's migrations did."""
+        for bench in self._live():
+            before = {app.name: app.version for app in bench.apps()}
+            for app in self._apps:
+                numbers = _numbers(app.version)
+                if numbers and numbers < _numbers(before.get(app.name)):
+                    found.warnings.append(
+                        f"{app.name} goes from {before[app.name]} back to {app.version}: older code does not undo what "
+                        "migrations did since; playbooks/rollback.yml goes back with the data"
+                    )
 
     def _unchanged(self, found: Findings) -> None:
         """The releases are what the record says they are."""
@@ -318,3 +333,8 @@ def _require_bench(bench: Bench, found: Findings) -> None:
 
 def _built_size(bench: Bench) -> int:
     return sum(res.folder_size(os.path.join(bench.path, name)) for name in _BUILT)
+
+
+def _numbers(version: str | None) -> list[int]:
+    """A version's numbers, for telling an older one; nothing where it says none."""
+    return [int(part) for part in re.findall(r"[0-9]+", (version or "").partition("-")[0])]

@@ -89,6 +89,9 @@ BENCH_OPTIONS: dict[str, t.Any] = {
 }
 
 
+_HINT = "correct the bench's user in the deployment file"
+
+
 class BenchContext:
     """A bench of a server with everything that acts on it.
 
@@ -197,13 +200,18 @@ def _user_of(path: str, given: str | None) -> str:
     """Who owns a bench, unless the deployment file says whose it is.
 
     Raises:
-        LockstepError: There is no such user.
+        LockstepError: There is no such user, or the bench is not that user's.
     """
+    owner = os.stat(path).st_uid
     try:
-        return pwd.getpwnam(given).pw_name if given else pwd.getpwuid(os.stat(path).st_uid).pw_name
+        account = pwd.getpwnam(given) if given else pwd.getpwuid(owner)
     except KeyError:
         told = f"there is no user {given} on this server" if given else f"{path} belongs to nobody this server knows"
-        raise LockstepError(told, hint="correct the bench's user in the deployment file") from None
+        raise LockstepError(told, hint=_HINT) from None
+    if account.pw_uid != owner:
+        # git and bench refuse folders of others, with advice that would be wrong here.
+        raise LockstepError(f"{path} belongs to the user with the number {owner}, not to {given}", hint=_HINT)
+    return account.pw_name
 
 
 def _supervision(options: t.Mapping[str, t.Any]) -> Supervision:
