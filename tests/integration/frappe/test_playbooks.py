@@ -176,7 +176,7 @@ def test_a_failing_second_site_takes_the_first_one_back_with_what_was_written_si
     with failing.client() as client:
         done = failing.deploy()
     assert done.returncode != 0
-    assert failing.versions() == ["0.9.0"] * 3
+    assert failing.versions() == ["0.9.0"] * 3, done.stdout[-6000:]
     require_nothing_lost(client)
     assert [failing.journal(site).get("status") for site in FAILING] == ["restored", "restored", None]
     assert "withheld" in done.stdout
@@ -193,7 +193,7 @@ def test_sites_that_thaw_together_are_all_old_when_one_fails(failing: Sites) -> 
     with failing.client() as client:
         done = failing.play(DEPLOY, strategy="rolling", thaw="together", rollback_scope="unit")
     assert done.returncode != 0
-    assert failing.versions() == ["0.9.0"] * 3
+    assert failing.versions() == ["0.9.0"] * 3, done.stdout[-6000:]
     require_nothing_lost(client)
     steps = {step["phase"]: step["status"] for step in failing.journal(first)["steps"]}
     assert steps["migrate"] == steps["switch"] == "undone", "it was on the new release, and nobody wrote there"
@@ -214,7 +214,8 @@ def test_a_first_site_with_writes_into_touched_tables_is_kept_until_somebody_giv
         assert client.lost(site) == []
         assert not client.sites[site].failed_reads
     assert failing.journal(first)["status"] == "kept"
-    assert "tabCustom Note" in done.stdout.partition("PLAY [Tell the verdict]")[2], "the verdict names the table"
+    verdict = done.stdout.partition("PLAY [Tell the verdict]")[2]
+    assert "tabCustom Note" in verdict, f"the verdict names the table: {verdict}"
     unlike = {name for name, rows in failing.content(second).items() if rows != content.get(name)}
     assert unlike == {"tabCustom Note"}
 
