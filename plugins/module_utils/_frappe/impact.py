@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, beneath, clock, folders
@@ -24,6 +25,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import backup
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import fingerprint, schema, touched
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote, text
 
 # Written by a migration that has nothing to do, or the books of what was installed and migrated (measured).
 BOOKKEEPING = frozenset(
@@ -44,6 +46,10 @@ BOOKKEEPING = frozenset(
         "tabVersion",
     }
 )
+
+#: What Frappe's scheduler notes whenever a job ran (frappe/core/doctype/scheduled_job_type): no user's doing, and every
+#: migration touches the table.
+_JOBS, _RAN = "tabScheduled Job Type", "last_execution"
 
 #: Bytes of table data that are read for fingerprints while writes are blocked: about a second's worth.
 _BUDGET = 256 * 1024 * 1024
@@ -82,6 +88,10 @@ def begin(deployment: SiteDeployment) -> dict[str, t.Any]:
         os.unlink(os.path.join(folder, "after.json"))
     atomic.write_json(os.path.join(folder, "before.json"), schema.snapshot(database))
     state = touched.look(database)
+    if state.just_written():
+        # The server's times are whole seconds: what users wrote in this one would count as the migration's doing.
+        time.sleep(1 - state.now % 1)
+        state = touched.look(database)
     return {"moment": state.now, "empty": sorted(state.empty)}
 
 
@@ -107,13 +117,15 @@ def end(deployment: SiteDeployment) -> int:
     names = sorted(after["tables"]) if found is None else sorted(set(found) & after["tables"].keys())
     data = [name for name in names if name in before["tables"] and name not in BOOKKEEPING]
     old_columns = {name: sorted(before["tables"][name]["columns"]) for name in data}
+    compared = _compared(after["tables"])
     additive = not everything and schema.is_additive(schema.difference(before, after))
     content = {
         "tables": sorted(after["tables"]),
         "touched": names,
         "everything": found is None,
         "additive": additive,
-        "prints": fingerprint.fingerprints(database, names, budget_bytes=_BUDGET),
+        "compared": compared,
+        "prints": fingerprint.fingerprints(database, names, compared, budget_bytes=_BUDGET),
         "old_columns": old_columns,
         "old_prints": fingerprint.fingerprints(database, data, columns=old_columns, budget_bytes=_BUDGET)
         if additive
@@ -146,7 +158,8 @@ def judge(deployment: SiteDeployment) -> Judgement:
         if deployment.journal.completed("migrate") and not is_expected(deployment):
             return Judgement(True, True, "the migration changed nothing", {})
         return Judgement(False, False, "what the migration did is not known", _loss(deployment, [], None))
-    now = fingerprint.fingerprints(deployment.database(), recorded["touched"], budget_bytes=_BUDGET)
+    compared = recorded.get("compared")
+    now = fingerprint.fingerprints(deployment.database(), recorded["touched"], compared, budget_bytes=_BUDGET)
     _same, different, unknown = fingerprint.unchanged(recorded["prints"], now)
     # A restore drops what came since, and brings back what went.
     made_or_dropped = set(schema.snapshot(deployment.database())["tables"]) ^ set(recorded["tables"])
@@ -160,6 +173,30 @@ def judge(deployment: SiteDeployment) -> Judgement:
         )
     count = "1 table" if len(written) == 1 else f"{len(written)} tables"
     return Judgement(False, False, f"users may have written to {count} that a restore would put back", loss)
+
+
+def _compared(tables: t.Mapping[str, t.Any]) -> dict[str, list[str]]:
+    """The columns in which tables show what users did, where those aren't all of them."""
+    if _JOBS not in tables:
+        return {}
+    return {_JOBS: sorted(column for column in tables[_JOBS]["columns"] if column != _RAN)}
+
+
+def jobs_ran(deployment: SiteDeployment) -> dict[str, str]:
+    """When each of the scheduler's jobs ran last, for :func:`note_jobs`."""
+    rows = deployment.database().query(f"SELECT name, {_RAN} FROM {quote(_JOBS)} WHERE {_RAN} IS NOT NULL")
+    return {str(name): str(ran) for name, ran in rows}
+
+
+def note_jobs(deployment: SiteDeployment, ran: t.Mapping[str, str]) -> None:
+    """Keep jobs that ran since from being due once more, after their table was restored."""
+    statements = [
+        f"UPDATE {quote(_JOBS)} SET {_RAN} = {text(moment)} WHERE name = {text(name)}"
+        f" AND ({_RAN} IS NULL OR {_RAN} < {text(moment)})"
+        for name, moment in ran.items()
+    ]
+    if statements:
+        deployment.database().execute(*statements)
 
 
 def forget(deployment: SiteDeployment) -> None:

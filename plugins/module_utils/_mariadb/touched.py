@@ -55,6 +55,10 @@ class State:
     sequences: frozenset[str]
     empty: frozenset[str]
 
+    def just_written(self) -> bool:
+        """Whether a table was made or written to in the second that this was asked in."""
+        return any(_younger(times, self.now) for times in self.tables.values())
+
 
 def look(database: Database) -> State:
     """Ask the server, before a migration and after it."""

@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import release_id
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
@@ -93,6 +94,30 @@ def test_writes_into_touched_tables_keep_the_release_until_somebody_gives_them_u
     ground.write(TWO, 7, "annotate")
     assert ground.roll_back(TWO, rollback_data=True).status == "restored"
     assert not {6, 7} & set(ground.get(TWO, "annotations"))
+    found.require()
+
+
+def test_what_the_scheduler_notes_is_no_write_of_users_and_stays(
+    ground: Ground, found: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, known = "tabScheduled Job Type", impact.tables_to_restore
+    # Migrations of a real Frappe touch this table whatever they do.
+    monkeypatch.setattr(impact, "tables_to_restore", lambda *given, **more: sorted({*(known(*given, **more)), jobs}))
+    bench, ran = ground.stage.bench, "2031-02-03 04:05:06.000000"
+    before = bench.sql(TWO, f"SELECT name, last_execution FROM `{jobs}` ORDER BY name")
+    ground.deploy(TWO)
+    bench.sql(TWO, f"UPDATE `{jobs}` SET last_execution = '{ran}' ORDER BY name LIMIT 1")
+    assert ground.roll_back(TWO).status == "restored"
+    after = bench.sql(TWO, f"SELECT name, last_execution FROM `{jobs}` ORDER BY name")
+    assert after == [[before[0][0], ran], *before[1:]], "it must not be due once more"
+    restore = "NULL" if before[0][1] == "NULL" else f"'{before[0][1]}'"
+    bench.sql(TWO, f"UPDATE `{jobs}` SET last_execution = {restore} WHERE name = '{before[0][0]}'")
+
+    ground.deploy(TWO)
+    bench.sql(TWO, f"UPDATE `{jobs}` SET stopped = 1 - stopped ORDER BY name LIMIT 1")
+    journal = ground.roll_back(TWO)
+    assert (journal.status, journal.data["loss"]["tables"]) == ("kept", [jobs])
+    assert ground.roll_back(TWO, rollback_data=True).status == "restored"
     found.require()
 
 

@@ -129,7 +129,10 @@ def put_back(deployment: SiteDeployment, step: Step) -> dict[str, t.Any]:
         # Tables are dropped and loaded where they are: a reader would meet half of them.
         deployment.traffic.close()
     folder = os.path.join(source, "database")
+    # Users wrote on, and the scheduler worked on, only after a thaw.
+    ran = impact.jobs_ran(deployment) if deployment.journal.data.get("kept_since") else {}
     found = restore.restore(deployment.database(), folder, content["database"], tables, admin=admin)
+    impact.note_jobs(deployment, ran)
     impact.forget(deployment)
     files = backup.restore_files(deployment, source, tables)
     return {"tables": len(found["restored"]), "dropped": len(found["dropped"]), "way": found["way"], "files": files}

@@ -92,3 +92,14 @@ def test_logs_of_all_attempts_are_united() -> None:
 @pytest.mark.parametrize("contents", [[], ['["tabA"]', None], ["{}"], ["[1]"], ["[" + '"tabA"'], [""]])
 def test_a_log_that_is_missing_or_broken_makes_everything_unknown(contents: list[str | None]) -> None:
     assert read_logs(contents) is None
+
+
+@pytest.mark.parametrize(
+    ("created", "updated", "just"),
+    [(None, None, False), (50.0, 99.0, False), (50.0, 100.0, True), (100.0, None, True)],
+)
+def test_tables_of_this_very_second_can_not_be_told_from_those_to_come(
+    created: float | None, updated: float | None, just: bool
+) -> None:
+    tables = {"tabA": Times(50.0, 60.0), "tabB": Times(created, updated)}
+    assert State(100.7, 0.0, tables, frozenset(), frozenset()).just_written() is just
