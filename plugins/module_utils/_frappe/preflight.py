@@ -172,7 +172,11 @@ class BenchPreflight:
     def _versions(self, found: Findings) -> None:
         """Older code does not undo what the newer one's migrations did."""
         for bench in self._live():
-            before = {app.name: app.version for app in bench.apps()}
+            try:
+                before = {app.name: app.version for app in bench.apps()}
+            except LockstepError:
+                # That its apps can't be found out is told where commands are looked at.
+                continue
             for app in self._apps:
                 numbers = _numbers(app.version)
                 if numbers and numbers < _numbers(before.get(app.name)):
