@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 import os
 import typing as t
 
@@ -188,7 +189,9 @@ class Systemd:
     def idle(self, group: str) -> list[str]:
         services = self._services(group)
         states = process.run(["systemctl", "is-active", *services], timeout=60, check=False).stdout.split()
-        return [f"{name} {state}" for name, state in zip(services, states) if state != "active"]
+        # What systemd says nothing of does not run.
+        told = itertools.zip_longest(services, states, fillvalue="unknown")
+        return [f"{name} {state}" for name, state in told if state != "active"]
 
     def start_foreign(self, groups: t.Sequence[str]) -> None:
         self._foreign.start_foreign(groups)
