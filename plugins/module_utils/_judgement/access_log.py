@@ -69,7 +69,7 @@ def parse(line: bytes) -> Request | None:
             str(found["release"]),
             str(found.get("route", "")),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
 
 
