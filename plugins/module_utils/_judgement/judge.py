@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement import statistics
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.figures import (
+    MINUTE,
     SHARES,
     Figures,
     Side,
@@ -152,6 +153,10 @@ def _errors(figures: Figures, rules: Rules, most: float) -> Ruling:
         "baseline_rate": _rounded(total(figures.baseline.minutes).rate),
         "at_most": most,
     }
+    if figures.age < rules.minutes * MINUTE:
+        return Ruling(
+            ERRORS, INCONCLUSIVE, f"traffic for {figures.age:.0f} s and not for {rules.minutes} minutes", numbers
+        )
     if len(minutes) < rules.minutes or any(one.requests is None or one.errors is None for one in minutes):
         return Ruling(ERRORS, INCONCLUSIVE, f"no data for each of {rules.minutes} minutes", numbers)
     fewest = min(one.requests or 0 for one in minutes)
@@ -163,12 +168,12 @@ def _errors(figures: Figures, rules: Rules, most: float) -> Ruling:
     numbers["interval"] = [_rounded(interval.lower), _rounded(interval.upper)]
     rates = ", ".join(f"{100 * (one.rate or 0):.1f}" for one in minutes)
     seen = f"{rates} % of the requests of {_plural(rules.minutes, 'minute')} failed, {100 * most:g} % may"
-    if all((one.rate or 0) > most for one in minutes) and interval.lower > most:
-        reason = (
-            f"{seen}; with {100 * statistics.CONFIDENCE:g} % confidence it is more than {100 * interval.lower:.1f} %"
-        )
-        return Ruling(ERRORS, FAIL, reason + _of_the_other(figures), numbers)
-    return Ruling(ERRORS, PASS, seen, numbers)
+    if not all((one.rate or 0) > most for one in minutes):
+        return Ruling(ERRORS, PASS, seen, numbers)
+    sure = f"with {100 * statistics.CONFIDENCE:g} % confidence more than {100 * interval.lower:.1f} %"
+    if interval.lower <= most:
+        return Ruling(ERRORS, INCONCLUSIVE, f"{seen}, but only {sure}", numbers)
+    return Ruling(ERRORS, FAIL, f"{seen}; {sure}{_of_the_other(figures)}", numbers)
 
 
 def _of_the_other(figures: Figures) -> str:

@@ -269,13 +269,13 @@ class _Probing:
         """How many requests to send at this look."""
         rules = self._rules
         minute = candidate.minutes[-1].requests if candidate.minutes else None
-        missing = rules.min_requests - (minute or 0)
+        missing = _MARGIN * rules.min_requests - (minute or 0)
         if candidate.times.count < rules.min_times:
             # Times of users and of ours are not compared with each other, so ours must be enough alone.
-            missing = max(missing, rules.min_times * MINUTE / rules.latency_window)
+            missing = max(missing, _MARGIN * rules.min_times * MINUTE / rules.latency_window)
         passed = self._every if self._last is None else now - self._last
         looks_a_minute = max(int(MINUTE / passed), 1) if passed > 0 else MINUTE
-        return max(math.ceil(_MARGIN * missing / looks_a_minute), 0)
+        return max(math.ceil(missing / looks_a_minute), 0)
 
     def _send(self, count: int, now: float) -> None:
         deadline = self._steady() + self._every / 2
