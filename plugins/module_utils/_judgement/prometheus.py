@@ -64,13 +64,10 @@ class Queries:
             if query is not None:
                 _filled(query, dict.fromkeys(PLACEHOLDERS, "1"))
 
-    def filled(self, **values: str) -> Queries:
-        """The queries with something in place of their placeholders; what stands in quotes stays inside them."""
+    def filled(self, **values: str) -> dict[str, str]:
+        """The given queries by name, their placeholders replaced; what stands in quotes stays inside them."""
         texts = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in values.items()}
-        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return Queries(
-            **{name: query and string.Template(query).safe_substitute(texts) for name, query in given.items()}
-        )
+        return {name: _filled(query, texts) for name, query in dataclasses.asdict(self).items() if query is not None}
 
 
 def _filled(query: str, values: t.Mapping[str, str]) -> str:
@@ -131,15 +128,15 @@ class PrometheusSource:
         baseline = Side() if self._sides.baseline is None else self._side(BASELINE, at, rules)
         return Figures(self._side(CANDIDATE, at, rules), at - self._since, baseline, self._times_before())
 
-    def _of(self, side: str, seconds: float) -> Queries:
+    def _of(self, side: str, seconds: float) -> dict[str, str]:
         release = self._sides.candidate if side == CANDIDATE else self._sides.baseline
         window = f"{math.ceil(seconds)}s"
         return self._queries.filled(window=window, release=release or "", side=side, site=self._site or "")
 
     def _side(self, side: str, at: float, rules: Rules) -> Side:
         queries = self._of(side, MINUTE)
-        requests = self._minutes(queries.requests, at, rules.minutes)
-        errors = self._minutes(queries.errors, at, rules.minutes)
+        requests = self._minutes(queries["requests"], at, rules.minutes)
+        errors = self._minutes(queries["errors"], at, rules.minutes)
         minutes = tuple(Count(one, other) for one, other in zip(requests, errors))
         return Side(minutes, self._times(side, at, rules.latency_window))
 
@@ -152,12 +149,11 @@ class PrometheusSource:
 
     def _times(self, side: str, at: float, seconds: float) -> Times:
         queries = self._of(side, seconds)
-        if queries.histogram is not None:
-            return self._histogram(queries.histogram, at)
-        asked = {name: query for name in SHARES for query in [getattr(queries, name)] if query is not None}
-        found = {name: self._number(query, at) for name, query in asked.items()}
+        if "histogram" in queries:
+            return self._histogram(queries["histogram"], at)
+        found = {name: self._number(queries[name], at) for name in SHARES if name in queries}
         known = {name: value for name, value in found.items() if value is not None}
-        return Quantiles(known, (self._number(queries.requests, at) or 0.0) if known else 0.0)
+        return Quantiles(known, (self._number(queries["requests"], at) or 0.0) if known else 0.0)
 
     def _histogram(self, query: str, at: float) -> Times:
         buckets: dict[float, float] = {}

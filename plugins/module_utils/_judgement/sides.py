@@ -26,16 +26,29 @@ class Sides:
         routes: Where requests are passed on to (``live``, ``slots/07``) and whose side that is. It decides where no
             release named itself, as one that died doesn't, so that its 502 counts against it. The empty route stands
             for lines that name none.
+        otherwise: Whose side all other routes are; None for nobody's.
     """
 
     candidate: str | None = None
     baseline: str | None = None
     routes: t.Mapping[str, str] = field(default_factory=dict)
+    otherwise: str | None = None
+
+    @classmethod
+    def beside(cls, candidate: str, baseline: str, leads: t.Mapping[str, str]) -> Sides:
+        """Two releases that share a site's visitors; ``leads`` is what ``slots.Slots.sides`` says."""
+        routes = {route: CANDIDATE if side == CANDIDATE else BASELINE for route, side in leads.items()}
+        return cls(candidate, baseline, routes)
+
+    @classmethod
+    def alone(cls, candidate: str, baseline: str | None = None) -> Sides:
+        """A release that has all of a site's visitors, and the one that had them before."""
+        return cls(candidate, baseline, otherwise=CANDIDATE)
 
     def __post_init__(self) -> None:
         if self.candidate is not None and self.candidate == self.baseline:
             raise LockstepError(f"{self.candidate} can't be compared with itself")
-        strange = sorted({side for side in self.routes.values() if side not in SIDES})
+        strange = sorted({*self.routes.values(), self.otherwise or CANDIDATE} - set(SIDES))
         if strange:
             raise LockstepError(f"a route belongs to {' or '.join(SIDES)}, not to {', '.join(strange)}")
 
@@ -47,7 +60,7 @@ class Sides:
             if request.release == self.baseline:
                 return BASELINE
             return CANDIDATE if self.candidate in (None, request.release) else None
-        return self.routes.get(request.route, CANDIDATE if self.candidate is None else None)
+        return self.routes.get(request.route, CANDIDATE if self.candidate is None else self.otherwise)
 
     def was_baseline(self, request: Request) -> bool:
         """Whether a request of the time before the candidate got any traffic was the baseline's."""

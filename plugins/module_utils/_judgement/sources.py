@@ -108,13 +108,13 @@ class LogSource:
         """Lines of the log that could not be understood."""
         return self._log.passed_over
 
-    def send(self, routes: t.Mapping[str, str]) -> None:
-        """Attribute by other routes from now on, as when more slots lead to the candidate.
+    def follow(self, sides: Sides) -> None:
+        """Attribute otherwise from now on, as when more slots lead to the candidate.
 
-        Call it after they were changed. What was logged until now is attributed as before.
+        Call it when they were moved. What was logged until now is attributed as before.
         """
         self._read()
-        self._sides = Sides(self._sides.candidate, self._sides.baseline, routes)
+        self._sides = sides
 
     def figures(self, at: float, rules: Rules) -> Figures:
         """See :meth:`Source.figures`."""

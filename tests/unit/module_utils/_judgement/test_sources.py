@@ -68,11 +68,25 @@ def test_where_no_release_is_named_whoever_answers_is_judged() -> None:
         assert Sides().of(request) == side
 
 
+def test_slots_lead_to_either_side_while_visitors_are_shared_and_all_to_one_afterwards() -> None:
+    shared = Sides.beside(
+        "r2", "r1", {"live": "live", "candidate": "candidate", "slots/00": "candidate", "slots/01": "live"}
+    )
+    alone = Sides.alone("r2", "r1")
+    for route, side in (("slots/00", "candidate"), ("slots/01", "baseline"), ("live", "baseline"), ("odd", None)):
+        request = parse(line(BEGIN, **DEAD, route=route).encode())
+        assert request is not None
+        assert shared.of(request) == side
+        assert alone.of(request) == "candidate"
+
+
 def test_sides_that_can_not_be_are_refused() -> None:
     with pytest.raises(LockstepError, match="r1 can't be compared with itself"):
         Sides("r1", "r1")
     with pytest.raises(LockstepError, match="a route belongs to candidate or baseline, not to green"):
         Sides("r1", "r2", {"live": "green"})
+    with pytest.raises(LockstepError, match="not to blue"):
+        Sides("r1", "r2", otherwise="blue")
 
 
 class Log:
@@ -138,7 +152,7 @@ def test_what_is_longer_ago_than_the_rules_look_is_forgotten(log: Log) -> None:
 
 def test_slots_that_move_count_for_their_new_side_from_then_on(log: Log) -> None:
     log.add(1, 2, **DEAD, route="slots/01")
-    log.source.send({**ROUTES, "slots/01": "candidate"})
+    log.source.follow(Sides("r2", "r1", {**ROUTES, "slots/01": "candidate"}))
     log.add(2, 3, **DEAD, route="slots/01")
     found = log.figures(60)
     assert total(found.baseline.minutes).errors == 2
