@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The lockstep.deploy authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """The access log that our nginx writes (``_nginx/config.py``), line by line while it grows.
 
 Nothing here holds up nginx or rewrites its files, whatever logrotate does to them meanwhile: a file that was renamed is

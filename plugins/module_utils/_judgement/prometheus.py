@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The lockstep.deploy authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """The same figures from Prometheus, by the user's queries over its HTTP API.
 
 An empty answer is no data, and no data is inconclusive. A counter that was never raised has no series, so a query for

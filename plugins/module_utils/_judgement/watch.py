@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The lockstep.deploy authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """A release under watch: looked at again and again until its time is over, or a rule takes it back."""
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock as clocks
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._health import http
-from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.figures import (
     MINUTE,
     Count,
@@ -93,6 +94,18 @@ def probe_times(probe: Probe, count: int = 200, within: float = 30.0) -> Counted
     return Counted(collections.Counter(found))
 
 
+def all_of(check: t.Callable[[], t.Sequence[Result]]) -> Question:
+    """Several checks as one question, such as those of ``_health.site.check_site``: each of them must pass."""
+
+    def ask() -> Outcome:
+        results = check()
+        wrong = [one for one in results if one.passed is False] or [one for one in results if not one.passed]
+        passed = True if results and not wrong else wrong[0].passed if wrong else None
+        return Outcome(passed, "; ".join(f"{one.name}: {one.message}" for one in wrong))
+
+    return ask
+
+
 class Watch:
     """Looks at a release under the same rules for a while.
 
@@ -102,7 +115,8 @@ class Watch:
     Args:
         source: Where the figures come from.
         rules: When the release fails.
-        lasts: How long it is to be watched, in seconds.
+        lasts: How long it is to be watched in all, in seconds. Looks after that are as good, but find a difference that
+            there is none of a little more often.
         every: Seconds from one look to the next.
         probes: By side, what sends it one request. They fill minutes in which users send too few; both sides are asked
             equally often. Without one for the candidate none are sent.
@@ -162,19 +176,30 @@ class Watch:
         self.looks[verdict.status] += 1
         return verdict
 
-    def run(self) -> Verdict:
-        """Look until a rule takes the release back or the time is over.
+    def verdicts(self, seconds: float | None = None) -> t.Iterator[Verdict]:
+        """Look again and again, and wait in between, for whoever has something to do at each look.
+
+        Args:
+            seconds: For how long: a step of a longer watch. To the end of the watch if not given.
 
         Returns:
-            The last verdict.
+            Each verdict; the last one is that of the end, or the first that takes the release back.
         """
+        end = self._begun + self._lasts if seconds is None else self._steady() + seconds
         while True:
             begin = self._steady()
             verdict = self.look()
-            left = self._begun + self._lasts - self._steady()
+            yield verdict
+            left = end - self._steady()
             if verdict.failed or left <= 0:
-                return verdict
+                return
             self._sleep(min(max(begin + self._every - self._steady(), 0), left))
+
+    def run(self, seconds: float | None = None) -> Verdict:
+        """The last of :meth:`verdicts`."""
+        for verdict in self.verdicts(seconds):
+            found = verdict
+        return found
 
     def summary(self) -> dict[str, t.Any]:
         """What the watch came to, for a journal or report: the last verdict, and how many looks ended how."""

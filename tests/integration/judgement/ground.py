@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The lockstep.deploy authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """A site with two releases behind a real nginx, and visitors who are sent to the one or the other."""
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 # Copyright (c) 2026, The lockstep.deploy authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """A watch takes back what is worse and keeps what is not, however often it looks."""
 
 from __future__ import annotations
@@ -10,10 +11,16 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.figures import Count, Counted, Figures, Side
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.rules import Rules
-from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.watch import Probed, Watch, probe_times, review
+from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.watch import (
+    Probed,
+    Watch,
+    all_of,
+    probe_times,
+    review,
+)
 from tests.support.visitors import BEGIN, Clock, Release, Visitors, failures, watched
 
 NOTHING = Rules(error_rate=None, latency_ratio=None)
@@ -273,6 +280,47 @@ def test_what_lasts_is_measured_by_a_clock_that_only_grows() -> None:
     assert found.look().inconclusive
     clock.now += 301
     assert found.look().failed
+
+
+def test_several_checks_are_one_question() -> None:
+    def asked(*passed: bool | None) -> bool | None:
+        results = [Result(f"check{number}", "http", one, "as said") for number, one in enumerate(passed)]
+        return all_of(lambda: results)().passed
+
+    assert asked(True, True) is True
+    assert asked(True, None, False) is False
+    assert asked(True, None) is None
+    assert asked() is None
+    bad = all_of(lambda: [Result("login", "http", False, "status 500"), Result("ping", "http", None, "?")])()
+    assert bad.message == "login: status 500"
+
+
+# Steps
+
+
+def test_a_watch_goes_on_from_step_to_step() -> None:
+    found, clock = watch(Fixed(), lasts=600, health=Said(True))
+    seen = list(found.verdicts(100))
+    assert (len(seen), clock.now - BEGIN) == (11, 100)
+    assert found.run(100).passed
+    assert clock.now - BEGIN == 200
+    found.run()
+    assert clock.now - BEGIN == 600
+
+
+def test_whoever_looks_may_stop_at_any_look() -> None:
+    found, clock = watch(Fixed(), lasts=600, health=Said(True))
+    for number, _verdict in enumerate(found.verdicts(), 1):
+        if number == 3:
+            break
+    assert clock.now - BEGIN == 20
+
+
+def test_health_is_timed_across_steps() -> None:
+    found, clock = watch(Fixed(), lasts=3600, health=Said(False))
+    assert found.run(200).inconclusive
+    assert found.run(200).failed
+    assert clock.now - BEGIN == 310
 
 
 # The source
