@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import random
 import typing as t
+
+import numpy
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.figures import Figures
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.judge import Verdict
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.rules import Rules
-from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sides import BASELINE, CANDIDATE
+from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sides import BASELINE, CANDIDATE, SIDES
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sources import Record
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.watch import Watch
 
 BEGIN = 1_000_000.0
 MEDIAN = 0.2
 """Seconds that half of the baseline's requests do not exceed."""
+_AT_ONCE = 512
 
 
 class Clock:
@@ -53,6 +55,37 @@ class Release:
     sigma: float = 1.0
 
 
+class Requests:
+    """A release's requests one after the other: when each was answered, whether it failed, how long it took.
+
+    Args:
+        seed: Draws the same again.
+        release: How it does.
+    """
+
+    def __init__(self, seed: t.Sequence[int], release: Release) -> None:
+        self._dice = numpy.random.default_rng(seed)
+        self._release = release
+        self._now = BEGIN
+        self._drawn = self._draw()
+        self._next = next(self._drawn)
+
+    def until(self, moment: float) -> t.Iterator[tuple[float, bool, float]]:
+        """Those that were answered before a moment and not returned yet."""
+        while self._next[0] < moment:
+            yield self._next
+            self._next = next(self._drawn)
+
+    def _draw(self) -> t.Iterator[tuple[float, bool, float]]:
+        release, dice = self._release, self._dice
+        while True:
+            times = self._now + dice.exponential(60 / release.per_minute, _AT_ONCE).cumsum()
+            errors = dice.random(_AT_ONCE) < release.error_rate
+            seconds = dice.lognormal(math.log(MEDIAN * release.slower), release.sigma, _AT_ONCE).round(3)
+            self._now = float(times[-1])
+            yield from zip(times.tolist(), errors.tolist(), seconds.tolist(), strict=True)
+
+
 class Visitors:
     """A source whose requests are drawn when they are asked for.
 
@@ -63,26 +96,18 @@ class Visitors:
     """
 
     def __init__(self, seed: int, releases: t.Mapping[str, Release], before: int = 0) -> None:
-        self._dice = random.Random(seed)
-        self._releases = releases
         self._record = Record(BEGIN)
-        self._next = {side: BEGIN + self._pause(release) for side, release in releases.items()}
-        for _number in range(before):
-            self._record.add_before(self._seconds(Release(0)))
+        self._requests = {side: Requests((seed, SIDES.index(side)), release) for side, release in releases.items()}
+        earlier = numpy.random.default_rng((seed, len(SIDES)))
+        for seconds in earlier.lognormal(math.log(MEDIAN), 1.0, before).round(3).tolist():
+            self._record.add_before(seconds)
 
     def figures(self, at: float, rules: Rules) -> Figures:
-        for side, release in self._releases.items():
-            while self._next[side] < at:
-                error = self._dice.random() < release.error_rate
-                self._record.add(side, self._next[side], error, None if error else self._seconds(release))
-                self._next[side] += self._pause(release)
+        """See ``sources.Source``."""
+        for side, requests in self._requests.items():
+            for answered, error, seconds in requests.until(at):
+                self._record.add(side, answered, error, None if error else seconds)
         return self._record.figures(at, rules)
-
-    def _pause(self, release: Release) -> float:
-        return self._dice.expovariate(release.per_minute / 60)
-
-    def _seconds(self, release: Release) -> float:
-        return round(self._dice.lognormvariate(math.log(MEDIAN * release.slower), release.sigma), 3)
 
 
 def watched(source: Visitors, lasts: float, every: float, rules: Rules | None = None) -> Verdict:
