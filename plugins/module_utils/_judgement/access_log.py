@@ -178,8 +178,7 @@ class AccessLog:
         self.path = path
         self.passed_over = 0
         self._since = since
-        self._site = site
-        # Only ever to leave lines out quickly: a quotation mark inside a value is escaped.
+        # A quotation mark inside a value is escaped, so nothing but the field can look like this.
         self._needle = b"" if site is None else b'"site":%s' % json.dumps(site, ensure_ascii=False).encode()
         self._files = [self._opened(path, since)]
         self._files[:0] = self._rotated_since()
@@ -237,7 +236,7 @@ class AccessLog:
             request = parse(line)
             if request is None:
                 self.passed_over += 1
-            elif request.time >= self._since and self._site in (None, request.site):
+            elif request.time >= self._since:
                 yield request
 
     def _follow(self) -> None:

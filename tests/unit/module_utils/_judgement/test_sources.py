@@ -136,12 +136,13 @@ def test_times_are_those_of_users_who_were_served(log: Log) -> None:
     log.add(1, 3, release="r2", seconds=0.1)
     log.add(1, release="r2", seconds=9.0, status=500)
     log.add(1, release="r2", seconds=900.0, status=101, path="/socket.io/")
+    log.add(1, release="r2", seconds=900.0, status=101, path="/live/")
     log.add(1, release="r2", seconds=25.0, path="/socket.io/")
     log.add(1, **OWN, seconds=0.0, path="/assets/a.js")
     log.add(1, release="r2", seconds=0.2, status=404)
     found = log.figures(180).candidate
     assert found.times.ranks() == {0.1: 3, 0.2: 1}
-    assert total(found.minutes).requests == 7
+    assert total(found.minutes).requests == 8
 
 
 def test_what_is_longer_ago_than_the_rules_look_is_forgotten(log: Log) -> None:

@@ -102,5 +102,7 @@ def test_a_histogram_has_prometheus_percentiles() -> None:
     assert found.percentile(0.5) == pytest.approx(0.1 * 50 / 60)
     assert found.percentile(0.75) == pytest.approx(0.15)
     assert found.percentile(0.99) == 0.2
+    # What Prometheus extrapolates may fall from bucket to bucket.
+    assert Histogram.cumulative({0.1: 10.0, 0.2: 9.5, 0.4: 20.0}).buckets == {0.1: 10.0, 0.2: 0.0, 0.4: 10.0}
     assert Histogram.cumulative({}).percentile(0.5) is None
     assert Histogram.cumulative({0.1: 0.0}).percentile(0.5) is None

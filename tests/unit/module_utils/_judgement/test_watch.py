@@ -125,6 +125,14 @@ def test_without_traffic_nothing_passes() -> None:
     assert watched(Visitors(1, {"candidate": Release(0.1)}), 600, 60).inconclusive
 
 
+def test_all_looks_of_a_watch_share_the_risk() -> None:
+    releases = {"candidate": Release(400), "baseline": Release(400)}
+    found, _clock = watch(Visitors(1, releases), Rules(), lasts=600, every=10)
+    ruling = found.run().ruling("latency")
+    assert ruling is not None
+    assert ruling.numbers["significance"] == pytest.approx(0.01 / 60)
+
+
 # Probes
 
 
@@ -182,6 +190,17 @@ def test_probes_are_compared_with_those_of_before_the_old_release_stopped() -> N
         Fixed(), Rules(error_rate=None), clock, lasts=900, probes={"candidate": Probes(clock)}, probed_before=before
     )
     assert found.run().failed
+
+
+def test_probes_also_fill_what_comparing_times_needs() -> None:
+    clock = Clock()
+    # With so many users errors need fewer probes than times do.
+    users = Visitors(1, {"candidate": Release(55), "baseline": Release(55)})
+    both = {"candidate": Probes(clock, seconds=0.0), "baseline": Probes(clock, seconds=0.0)}
+    found, _clock = watch(users, Rules(error_rate=None), clock, lasts=600, probes=both)
+    verdict = found.run()
+    assert verdict.passed
+    assert verdict.rulings[0].numbers["compared"] == "probes"
 
 
 def test_a_release_that_answers_no_probe_is_taken_back() -> None:
