@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
+import random
 import shutil
 import typing as t
 
-import hypothesis
-import hypothesis.strategies as st
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -184,29 +184,21 @@ def test_what_was_rotated_since_the_time_in_question_is_read_first(path: pathlib
         assert numbers(log.requests()) == [1, 2, 3, 4, 5]
 
 
-@hypothesis.settings(max_examples=60, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
-@hypothesis.given(
-    st.lists(st.integers(0, 3000).map(lambda gap: gap / 1000), min_size=10, max_size=60),
-    st.integers(0, 60),
-    st.lists(st.integers(0, 60), max_size=3),
-)
 def test_searching_for_a_time_finds_what_reading_everything_finds(
-    tmp_path: pathlib.Path, gaps: list[float], since: int, junk: list[int]
+    path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written, now = [], BEGIN
-    for gap in gaps:
-        now += gap
-        written.append(line(round(now, 3)))
-    for place in junk:
-        written.insert(min(place, len(written)), "x" * 700 + "\n")
-    path = tmp_path / "log"
-    path.write_text("".join(written))
-    everything = [request for text in written if (request := parse(text.encode())) and request.time >= BEGIN + since]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(access_log, "_SMALL", 900)
+    monkeypatch.setattr(access_log, "_SMALL", 900)
+    dice = random.Random(1)
+    moments = [moment / 1000 for moment in itertools.accumulate(dice.randint(0, 3000) for _number in range(150))]
+    written = [line(BEGIN + moment) for moment in moments]
+    for _number in range(5):
+        written.insert(dice.randrange(len(written)), "x" * 700 + "\n")
+    append(path, *written)
+    for since in (*moments, moments[0] - 1, moments[-1] + 1):
         with AccessLog(str(path), BEGIN + since) as log:
-            assert list(log.requests()) == everything
-            assert log.passed_over <= len(junk)
+            found = [round(request.time - BEGIN, 3) for request in log.requests()]
+            assert found == [moment for moment in moments if moment >= since]
+            assert log.passed_over <= 5
 
 
 def test_a_long_log_is_not_read_from_its_beginning(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

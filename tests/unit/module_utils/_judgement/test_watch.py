@@ -195,7 +195,7 @@ def test_probes_are_compared_with_those_of_before_the_old_release_stopped() -> N
 def test_probes_also_fill_what_comparing_times_needs() -> None:
     clock = Clock()
     # With so many users errors need fewer probes than times do.
-    users = Visitors(1, {"candidate": Release(55), "baseline": Release(55)})
+    users = Visitors(1, {"candidate": Release(60), "baseline": Release(60)})
     both = {"candidate": Probes(clock, seconds=0.0), "baseline": Probes(clock, seconds=0.0)}
     found, _clock = watch(users, Rules(error_rate=None), clock, lasts=600, probes=both)
     verdict = found.run()
