@@ -72,9 +72,13 @@ class Requests:
 
     def until(self, moment: float) -> t.Iterator[tuple[float, bool, float]]:
         """Those that were answered before a moment and not returned yet."""
-        while self._next[0] < moment:
+        if self._next[0] >= moment:
+            return
+        yield self._next
+        for self._next in self._drawn:
+            if self._next[0] >= moment:
+                return
             yield self._next
-            self._next = next(self._drawn)
 
     def _draw(self) -> t.Iterator[tuple[float, bool, float]]:
         release, dice = self._release, self._dice
