@@ -28,7 +28,6 @@ _WEIGHTS: dict[str, dict[str, float]] = {
         "verify": 2,
         "switch": 1,
         "thaw": 1,
-        "shift": 1,
         "confirm": 1,
         "retire": 1,
     },
