@@ -75,10 +75,11 @@ class Requests:
         if self._next[0] >= moment:
             return
         yield self._next
-        for self._next in self._drawn:
-            if self._next[0] >= moment:
+        for request in self._drawn:
+            self._next = request
+            if request[0] >= moment:
                 return
-            yield self._next
+            yield request
 
     def _draw(self) -> t.Iterator[tuple[float, bool, float]]:
         release, dice = self._release, self._dice
