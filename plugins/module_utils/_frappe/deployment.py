@@ -26,7 +26,7 @@ class Options(t.NamedTuple):
 
     ``timeout`` (s) bounds the migration, ``drain_timeout`` (s) the wait for jobs and old requests, ``wait_time`` (s) is
     how long the site is watched after the thaw. ``tests`` are commands, as argument lists, that must succeed before
-    traffic moves.
+    traffic moves, and so must ``smoke_tests``, which are asked of the new release: ``path`` with what is expected.
     """
 
     apps: t.Sequence[str]
@@ -39,6 +39,8 @@ class Options(t.NamedTuple):
     drain_timeout: float
     wait_time: float
     health_check_timeout: float
+    # Journals of deployments before there were any have none.
+    smoke_tests: t.Sequence[t.Mapping[str, t.Any]] = ()
 
 
 class SiteDeployment:
