@@ -46,7 +46,8 @@ class Deployment:
         servers: Servers the file defines, with their host variables.
         benches: One mapping per bench and server: name, server, path, root, user, apps, and what else was given.
         apps: name, version (None when not given), source, config, requires (app → range), explicit ones only.
-        sites: name, bench, server, apps, domains, config, depends_on, health.
+        sites: name, bench, server, apps, domains, config, depends_on, health, smoke_tests,
+            performance_paths.
         app_order: All apps, each after those it needs explicitly.
         choices: What was chosen for this run.
         warnings: What a user should know and what is no error.

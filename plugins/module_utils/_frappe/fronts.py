@@ -51,6 +51,23 @@ class Fronts:
         rendered = config.render(self._traffic())
         return self.nginx.apply({config.FILE: rendered.text}, rendered.generation).changed
 
+    def drift(self) -> list[str]:
+        """What of nginx is not as the records say; nothing is changed."""
+        rendered = config.render(self._traffic())
+        path = os.path.join(self._options["conf_dir"], config.FILE)
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as handle:
+                there = handle.read()
+        except FileNotFoundError:
+            return [f"{path} is gone"]
+        found = [] if there == rendered.text else [f"{path} is not as it was written"]
+        serving = self.nginx.serving()
+        if serving is None:
+            return [*found, "nginx does not say which generation of it is in force"]
+        if serving != rendered.generation:
+            found.append(f"generation {serving} is in force, and {rendered.generation} should be")
+        return found
+
     def bridges(self, slots: t.Mapping[int, t.Mapping[str, int]], adopted: Release) -> list[dict[str, t.Any]]:
         """The bridges of all slots of this bench: realtime of every release, and the web of the adopted one."""
         found: list[dict[str, t.Any]] = []
