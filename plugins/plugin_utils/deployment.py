@@ -23,6 +23,7 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_apps im
     with_framework,
 )
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_benches import read_benches
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_dns import read_dns
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_sites import read_sites
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.document import Lines, read
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.options import Choices
@@ -46,10 +47,11 @@ class Deployment:
         servers: Servers the file defines, with their host variables.
         benches: One mapping per bench and server: name, server, path, root, user, apps, and what else was given.
         apps: name, version (None when not given), source, config, requires (app → range), explicit ones only.
-        sites: name, bench, server, apps, domains, config, depends_on, health.
+        sites: name, bench, server, apps, domains, config, depends_on, health, dns.
         app_order: All apps, each after those it needs explicitly.
         choices: What was chosen for this run.
         warnings: What a user should know and what is no error.
+        zones: DNS zones by name, with the secrets of their keys: never part of a variable.
     """
 
     file: str | None
@@ -64,6 +66,7 @@ class Deployment:
     app_order: list[str]
     choices: Choices
     warnings: list[str]
+    zones: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict, repr=False)
     app_paths: dict[str, Path] = dataclasses.field(default_factory=dict, repr=False)
     bench_paths: dict[str, Path] = dataclasses.field(default_factory=dict, repr=False)
     site_paths: dict[str, Path] = dataclasses.field(default_factory=dict, repr=False)
@@ -188,7 +191,8 @@ def build(data: t.Any, lines: Lines, file: str | None, choices: Choices) -> Depl
     problems = validation.find_problems(data, lines)
     deployment: Deployment | None = None
     if isinstance(data, dict):
-        deployment, found = _assemble(_sound(data, problems), lines, file, choices)
+        sound = _sound(data, problems)
+        deployment, found = _assemble(sound, lines, file, choices, _zones(data) - _zones(sound))
         problems.extend(found)
     problems = [problem.placed(shown, lines.line(problem.path)) for problem in problems]
     problems += [*choices.problems, *option_reader.find_place_problems(choices)]
@@ -217,6 +221,12 @@ def _sound(data: dict[str, t.Any], problems: list[Problem]) -> dict[str, t.Any]:
     return sound
 
 
+def _zones(data: dict[str, t.Any]) -> set[str]:
+    """Names of the DNS zones in a document."""
+    zones = data.get("dns")
+    return {str(name) for name in zones} if isinstance(zones, dict) else set()
+
+
 def _less(entry: t.Any, path: Path) -> t.Any:
     """An entry without one of its members; None when it can't do without."""
     if not isinstance(entry, dict) or not path or path[0] in ("name", "source"):
@@ -225,7 +235,7 @@ def _less(entry: t.Any, path: Path) -> t.Any:
 
 
 def _assemble(
-    data: dict[str, t.Any], lines: Lines, file: str | None, choices: Choices
+    data: dict[str, t.Any], lines: Lines, file: str | None, choices: Choices, lost_zones: set[str]
 ) -> tuple[Deployment, list[Problem]]:
     base = os.path.dirname(file) if file else os.getcwd()
     apps = read_apps(data.get("apps") or [], data.get("dependencies") or {}, base)
@@ -233,6 +243,7 @@ def _assemble(
     servers = {name: dict(given or {}) for name, given in (data.get("servers") or {}).items()}
     benches = read_benches(data.get("benches"), raw_sites, list(servers), apps, choices)
     sites = read_sites(raw_sites, benches, apps)
+    dns = read_dns(data.get("dns") or {}, lost_zones, sites.sites, sites.paths)
     options = {**option_reader.defaults(), **(data.get("options") or {}), **choices.options}
     deployment = Deployment(
         file=file,
@@ -243,7 +254,8 @@ def _assemble(
         servers=servers,
         benches=benches.instances,
         apps=apps.apps,
-        sites=sites.sites,
+        sites=dns.sites,
+        zones=dns.zones,
         app_order=apps.order,
         choices=choices,
         warnings=[*_server_warnings(servers), *apps.warnings, *sites.warnings],
@@ -252,7 +264,7 @@ def _assemble(
         site_paths=sites.paths,
         lines=lines,
     )
-    return deployment, [*apps.problems, *benches.problems, *sites.problems]
+    return deployment, [*apps.problems, *benches.problems, *sites.problems, *dns.problems]
 
 
 def _server_warnings(servers: dict[str, dict[str, t.Any]]) -> list[str]:

@@ -110,6 +110,7 @@ class _Reader:
             "config": {**shared, **entry["config"]} if entry.get("config") else shared,
             "depends_on": entry.get("depends_on") or self._nothing,
             "health": [_endpoint(one) for one in entry["health"]] if entry.get("health") else self._nothing,
+            "dns": entry.get("dns") or self._nothing,
         }
 
     def _bench(self, entry: dict[str, t.Any], at: int) -> dict[str, t.Any] | None:

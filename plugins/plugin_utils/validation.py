@@ -37,7 +37,7 @@ _NAMES = {
     "null": "nothing",
 }
 _LATER = ("blue-green", "blue_green", "canary")
-_SECRET_BELOW = ("config", "servers", "admin", "env")
+_SECRET_BELOW = ("config", "servers", "admin", "env", "key_secret")
 _LONGEST_SHOWN = 80
 
 

@@ -90,6 +90,7 @@ def test_the_sample_becomes_units_groups_and_a_controller(inventory: Inventory, 
             "config": {"api_key": "{{ 7 * 6 }}"},
             "depends_on": [],
             "health": [],
+            "dns": [],
         },
     }
     assert "lockstep_site" not in variables(found, bench)
