@@ -191,8 +191,8 @@ def build(data: t.Any, lines: Lines, file: str | None, choices: Choices) -> Depl
     problems = validation.find_problems(data, lines)
     deployment: Deployment | None = None
     if isinstance(data, dict):
-        sound = _sound(data, problems)
-        deployment, found = _assemble(sound, lines, file, choices, _zones(data) - _zones(sound))
+        refused = {problem.path for problem in problems}
+        deployment, found = _assemble(_sound(data, problems), lines, file, choices, refused)
         problems.extend(found)
     problems = [problem.placed(shown, lines.line(problem.path)) for problem in problems]
     problems += [*choices.problems, *option_reader.find_place_problems(choices)]
@@ -221,12 +221,6 @@ def _sound(data: dict[str, t.Any], problems: list[Problem]) -> dict[str, t.Any]:
     return sound
 
 
-def _zones(data: dict[str, t.Any]) -> set[str]:
-    """Names of the DNS zones in a document."""
-    zones = data.get("dns")
-    return {str(name) for name in zones} if isinstance(zones, dict) else set()
-
-
 def _less(entry: t.Any, path: Path) -> t.Any:
     """An entry without one of its members; None when it can't do without."""
     if not isinstance(entry, dict) or not path or path[0] in ("name", "source"):
@@ -235,7 +229,7 @@ def _less(entry: t.Any, path: Path) -> t.Any:
 
 
 def _assemble(
-    data: dict[str, t.Any], lines: Lines, file: str | None, choices: Choices, lost_zones: set[str]
+    data: dict[str, t.Any], lines: Lines, file: str | None, choices: Choices, refused: set[Path]
 ) -> tuple[Deployment, list[Problem]]:
     base = os.path.dirname(file) if file else os.getcwd()
     apps = read_apps(data.get("apps") or [], data.get("dependencies") or {}, base)
@@ -243,7 +237,7 @@ def _assemble(
     servers = {name: dict(given or {}) for name, given in (data.get("servers") or {}).items()}
     benches = read_benches(data.get("benches"), raw_sites, list(servers), apps, choices)
     sites = read_sites(raw_sites, benches, apps)
-    dns = read_dns(data.get("dns") or {}, lost_zones, sites.sites, sites.paths)
+    dns = read_dns(data.get("dns") or {}, refused, sites.sites, sites.paths)
     options = {**option_reader.defaults(), **(data.get("options") or {}), **choices.options}
     deployment = Deployment(
         file=file,

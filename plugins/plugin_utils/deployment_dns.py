@@ -53,7 +53,7 @@ class Dns:
 
 def read_dns(
     raw: t.Mapping[str, t.Any],
-    refused: t.Iterable[str],
+    refused: t.Collection[Path],
     sites: t.Sequence[dict[str, t.Any]],
     paths: t.Mapping[str, Path],
 ) -> Dns:
@@ -61,7 +61,7 @@ def read_dns(
 
     Args:
         raw: The file's ``dns``.
-        refused: Names of zones that were refused already; what is in them is not looked at.
+        refused: What was refused already, and is not looked at again.
         sites: The sites, with their records as the file has them.
         paths: Where each site stands in the file.
 
@@ -124,9 +124,13 @@ def is_within(name: str, zone: str) -> bool:
 class _Reader:
     """Reads zones, then the records of one site after the other."""
 
-    def __init__(self, raw: t.Mapping[str, t.Any], refused: t.Iterable[str]) -> None:
+    def __init__(self, raw: t.Mapping[str, t.Any], refused: t.Collection[Path]) -> None:
         self._raw = raw
-        self._refused = {normal_name(name) for name in refused}
+        self._lost = refused
+        #: Zones that are not among what is left.
+        self._refused = {
+            normal_name(str(path[1])) for path in refused if path[:1] == ("dns",) and path[1:] and path[1] not in raw
+        }
         self._found = Dns()
         #: Which types a name has: the site that gave it each, and where.
         self._owners: dict[str, dict[str, tuple[str, Path]]] = {}
@@ -164,6 +168,8 @@ class _Reader:
 
     def _check_key(self, given: dict[str, t.Any], path: Path) -> None:
         secret = given.get("key_secret")
+        if {(*path, "key_name"), (*path, "key_secret")} & set(self._lost):
+            return
         if secret is not None and "key_name" not in given:
             self._refuse(path, "has a key_secret and no key_name; expected both or none")
         elif secret is None and "key_name" in given:
@@ -184,7 +190,9 @@ class _Reader:
     def _names(self, site: dict[str, t.Any], entry: dict[str, t.Any], path: Path) -> t.Iterator[tuple[str, Path]]:
         """The names of a record, those in no zone left out."""
         if not self._found.zones and not self._refused:
-            self._refuse(path, "found a record, and the file has no zones; expected dns with a zone at its top")
+            if ("dns",) not in self._lost:
+                message = "found a record, and the file has no zones; expected dns with a zone at its top"
+                self._refuse(path, message)
             return
         if "names" in entry:
             for place, text in _listed(entry["names"], (*path, "names")):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pathlib
 import shutil
+import socket
 import tempfile
 import typing as t
 
@@ -31,3 +32,13 @@ def servers() -> t.Iterator[tuple[Named, Named]]:
 def scene(servers: tuple[Named, Named], tmp_path: pathlib.Path) -> Scene:
     """Both name servers, with a folder for one test."""
     return Scene(*servers, tmp_path)
+
+
+@pytest.fixture
+def ipv6() -> None:
+    """IPv6 on the loopback interface."""
+    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError:
+            pytest.skip("no IPv6 here")

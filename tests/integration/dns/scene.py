@@ -17,10 +17,12 @@ import dns.message
 import dns.query
 import dns.rcode
 import dns.rdatatype
+import dns.tsig
+import dns.update
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import deployment, options
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._dns import run, tasks
-from tests.support.daemons import Daemon, free_port
+from tests.support.daemons import Daemon, free_port, wait_until
 from tests.support.services import program
 
 CLONE = pathlib.Path(__file__).parents[3]
@@ -42,14 +44,6 @@ _RECORDS = """$TTL 3600
 @ IN NS ns2
 ns1 IN A 127.0.0.1
 ns2 IN AAAA ::1
-old 300 IN A 192.0.2.1
-short 2 IN A 192.0.2.1
-six 2 IN A 192.0.2.1
-six 2 IN AAAA 2001:db8::1
-alias 300 IN CNAME old
-mail 300 IN A 192.0.2.1
-mail 300 IN MX 10 mail
-texts 300 IN TXT "not for us"
 *.wild 120 IN A 192.0.2.9
 """
 
@@ -166,6 +160,7 @@ class Scene:
         self.primary, self.secondary = primary, secondary
         self.folder = folder
         self.said: list[str] = []
+        self.warnings: list[str] = []
 
     def zone(self, **more: t.Any) -> dict[str, t.Any]:
         """Settings of a zone; ``more`` replaces some."""
@@ -200,24 +195,48 @@ class Scene:
         path.write_text(json.dumps(content, indent=1))
         return path
 
-    def take(self, state: str, known: t.Mapping[str, t.Any] | None = None, **force: t.Any) -> run.Run:
-        """Take the records of the file to a state, without Ansible around it.
+    def put(self, name: str, ttl: int, kind: str, *values: str) -> None:
+        """Have a record as somebody else made it: at the primary, and at the secondary where that is told."""
+        zone = next(zone for zone in ZONES if name.endswith(zone))
+        key = dns.tsig.Key(KEY, SECRET, algorithm="hmac-sha256")
+        update = dns.update.UpdateMessage(zone, keyring=key)
+        update.delete(f"{name}.")
+        for value in values:
+            update.add(f"{name}.", ttl, kind, value)
+        answer = dns.query.tcp(update, ADDRESS, timeout=5, port=self.primary.port)
+        assert answer.rcode() == dns.rcode.NOERROR
+        if zone != SILENT:
+            served = [f"{ttl} {value}" for value in sorted(values)]
+            wait_until(lambda: self.secondary.ask(name, kind) == served, 10, f"the secondary serves {name}")
+
+    def served(self, name: str, kind: str = "A") -> list[str]:
+        """What both servers serve, which has to be the same."""
+        found = self.primary.ask(name, kind)
+        assert self.secondary.ask(name, kind) == found
+        return found
+
+    def look(self, state: str, known: t.Mapping[str, t.Any] | None = None, **given: t.Any) -> run.Run:
+        """Look what it takes to bring the records of the file to a state, without Ansible around it.
 
         Args:
             state: The state.
             known: What is recorded of the site's names.
-            force: Options by name.
+            given: Extra variables.
 
         Returns:
-            The run, finished.
+            The run, not begun.
         """
-        found = deployment.load(str(self.folder / "deployment.json"), options.read(force))
+        found = deployment.load(str(self.folder / "deployment.json"), options.read(given))
         wanted = tasks.wanted_names(found, {"shop.local": {"entries": known or {}}})
         zones = tasks.open_zones(found, (one.zone for one in wanted))
         decided = run.look(state, zones, wanted)
         self.warnings = [warning for one in decided for warning in one.warnings]
         changes = [one.change for one in decided if one.change is not None]
-        made = run.Run(zones, changes, [one.goal for one in decided], self.said.append)
+        return run.Run(zones, changes, [one.goal for one in decided], self.said.append)
+
+    def take(self, state: str, known: t.Mapping[str, t.Any] | None = None, **given: t.Any) -> run.Run:
+        """The same, and do it; returns the run, finished."""
+        made = self.look(state, known, **given)
         made.apply()
         return made
 
