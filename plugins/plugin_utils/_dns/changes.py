@@ -124,8 +124,8 @@ def _displaced(wanted: Wanted, seen: Seen) -> tuple[list[str], list[str]]:
         elif "CNAME" in (kind, *wanted.rrsets):
             served = "; ".join(shown(wanted.name, {kind: found}))
             raise Refusal(
-                f"{wanted.name} is a {kind} that this collection has not made ({served}), and can't be "
-                f"{' or '.join(wanted.rrsets)} as well",
+                f"{wanted.name} has {kind} records that this collection has not made ({served}), beside which no "
+                f"{' or '.join(wanted.rrsets)} can be",
                 "Remove it, or have it replaced with -e force=true",
             )
         else:

@@ -116,7 +116,8 @@ def outcome(run: Run, goals: t.Sequence[Goal]) -> list[str]:
         count = len({goal.name for goal in goals if goal.zone == name})
         found.append(f"{name}: {count} name{'' if count == 1 else 's'} as wanted at {', '.join(zone.shown_servers())}")
     if run.safe_after:
-        found.append(f"What served before has to serve until {run.safe_after}: so long others may keep the old records")
+        until = f"Until {run.safe_after} others may keep what was there before"
+        found.append(f"{until}: whatever served it has to serve on")
     if run.switch_after:
         found.append(f"From {run.switch_after} on records can change without waiting")
     return found

@@ -44,6 +44,7 @@ _RECORDS = """$TTL 3600
 @ IN NS ns2
 ns1 IN A 127.0.0.1
 ns2 IN AAAA ::1
+given IN NS ns.elsewhere.invalid.
 *.wild 120 IN A 192.0.2.9
 """
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -38,6 +39,22 @@ def test_a_site_moves_to_another_address_and_back(scene: Scene) -> None:
     assert back.status == 0, back.output
     for server in (scene.primary, scene.secondary):
         assert server.ask("short.example.test") == ["2 192.0.2.1"]
+
+
+def test_what_was_lowered_ahead_is_recorded_until_the_change(scene: Scene) -> None:
+    scene.put("ahead.example.test", 5, "A", "192.0.2.1")
+    scene.write({"names": "ahead.example.test", "values": "192.0.2.2"}, zone={"ttl_before_change": 1})
+    lowered = scene.play(state="lowered")
+    assert lowered.status == 0, lowered.output
+    assert "on records can change without waiting" in lowered.output
+    entry = scene.recorded()["ahead.example.test"]
+    assert entry["lowered"]["rrsets"] == {"A": {"ttl": 5, "values": ["192.0.2.1"]}}
+    assert entry["lowered"]["at"] == pytest.approx(time.time(), abs=30)
+    moved = scene.play()
+    assert moved.status == 0, moved.output
+    entry = scene.recorded()["ahead.example.test"]
+    assert entry["before"] == {"A": {"ttl": 5, "values": ["192.0.2.1"]}}
+    assert entry["lowered"] is None
 
 
 def test_the_secret_of_a_key_is_vaulted_and_shown_nowhere(scene: Scene, tmp_path: pathlib.Path) -> None:

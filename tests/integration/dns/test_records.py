@@ -64,7 +64,10 @@ def test_what_is_somebody_elses_is_in_the_way_of_an_alias_unless_forced(scene: S
     scene.put("theirs.example.test", 300, "A", "192.0.2.1")
     scene.write({"names": "theirs.example.test", "values": "blue.example.test"}, zone=AT_ONCE)
     found = failure(scene)
-    assert "theirs.example.test is a A that this collection has not made (theirs.example.test. 300 IN A 192" in found
+    assert (
+        "theirs.example.test has A records that this collection has not made (theirs.example.test. 300 IN A 192"
+        in found
+    )
     assert "Nothing was changed" in found
     assert scene.served("theirs.example.test") == ["300 192.0.2.1"]
     scene.take("present", force="true")
@@ -74,7 +77,7 @@ def test_what_is_somebody_elses_is_in_the_way_of_an_alias_unless_forced(scene: S
 def test_an_alias_of_somebody_else_is_not_replaced_by_an_address(scene: Scene) -> None:
     scene.put("alias.example.test", 300, "CNAME", "elsewhere.example.test.")
     scene.write({"names": "alias.example.test", "values": "192.0.2.7"})
-    assert "alias.example.test is a CNAME that this collection has not made" in failure(scene)
+    assert "alias.example.test has CNAME records that this collection has not made" in failure(scene)
     assert scene.served("alias.example.test", "CNAME") == ["300 elsewhere.example.test."]
 
 
@@ -224,6 +227,11 @@ def test_a_zone_the_server_does_not_have_is_told(scene: Scene) -> None:
     assert "has no zone sub.example.test" in failure(scene)
     scene.write({"names": "a.other.test", "values": "192.0.2.7"}, dns=zones)
     assert "answered REFUSED for other.test" in failure(scene)
+
+
+def test_a_name_below_a_zone_that_was_given_away_is_not_ours_to_change(scene: Scene) -> None:
+    scene.write({"names": "www.given.example.test", "values": "192.0.2.7"})
+    assert "is not authoritative for www.given.example.test" in failure(scene)
 
 
 def test_a_name_server_that_lags_is_named_with_what_it_serves(scene: Scene) -> None:
