@@ -92,6 +92,7 @@ def test_the_sample_becomes_units_groups_and_a_controller(inventory: Inventory, 
             "health": [],
             "smoke_tests": [],
             "performance_paths": [],
+            "dns": [],
         },
     }
     assert "lockstep_site" not in variables(found, bench)
