@@ -117,6 +117,23 @@ options:
     description: Whether the last of O(steps) stays until M(lockstep.deploy.site_split) ends it.
     type: bool
     default: false
+  rules:
+    description: >-
+      When the new release fails, as for M(lockstep.deploy.judge#module): its O(lockstep.deploy.judge#module:rules).
+      They hold while visitors are shared out and while the site is watched.
+    type: dict
+    default: {}
+  on_inconclusive:
+    description: What too little data to judge by means after each of O(steps), and with O(analysed).
+    type: str
+    choices: [back, go_on]
+    default: back
+  analysed:
+    description: >-
+      Whether O(wait_time) has to end with a pass, as between the waves of a canary.
+      Otherwise only what fails is a failure.
+    type: bool
+    default: false
   rollback_on_failure:
     description: Whether a failure before the thaw is undone. Otherwise the site stays as it is, with writes blocked.
     type: bool
@@ -234,6 +251,9 @@ ARGUMENTS = {
     "step_wait": {"type": "float", "default": 300},
     "sticky": {"type": "str", "choices": ["cookie", "address"], "default": "cookie"},
     "hold": {"type": "bool", "default": False},
+    "rules": {"type": "dict", "default": {}},
+    "on_inconclusive": {"type": "str", "choices": ["back", "go_on"], "default": "back"},
+    "analysed": {"type": "bool", "default": False},
     "rollback_on_failure": {"type": "bool", "default": True},
     "project": {"type": "str", "required": True},
     "environment": {"type": "str", "required": True},

@@ -104,6 +104,9 @@ def site_options(params: t.Mapping[str, t.Any]) -> Options:
         step_wait=params["step_wait"],
         sticky=params["sticky"],
         hold=params["hold"],
+        rules=params["rules"],
+        on_inconclusive=params["on_inconclusive"],
+        analysed=params["analysed"],
         smoke_tests=requests,
     )
 

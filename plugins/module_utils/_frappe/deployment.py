@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import typing as t
+from types import MappingProxyType
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import manifest
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
@@ -29,7 +30,8 @@ class Options(t.NamedTuple):
     traffic moves, and so must ``smoke_tests``, which are asked of the new release: ``path`` with what is expected.
     ``steps`` are the shares (percent) in which visitors get to the new release, each watched for ``step_wait`` (s),
     before all do; none where all do at once. With ``hold`` the last share stays until somebody ends it. ``sticky`` says
-    what visitors are told apart by.
+    what visitors are told apart by. ``rules`` say when the new release fails, ``on_inconclusive`` what too little data
+    means (``back`` or ``go_on``), and ``analysed`` that it does so for the time after a switch, too.
     """
 
     apps: t.Sequence[str]
@@ -47,6 +49,9 @@ class Options(t.NamedTuple):
     step_wait: float = 300
     sticky: str = "cookie"
     hold: bool = False
+    rules: t.Mapping[str, t.Any] = MappingProxyType({})
+    on_inconclusive: str = "back"
+    analysed: bool = False
     smoke_tests: t.Sequence[t.Mapping[str, t.Any]] = ()
 
 

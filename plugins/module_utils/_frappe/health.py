@@ -25,7 +25,6 @@ if t.TYPE_CHECKING:
 _LOOK_AGAIN = 0.2
 # A release that just started answers its first requests late; writes are blocked meanwhile, so not for long.
 _WARM_UP = 5.0
-_WATCH_EVERY = 5.0
 _FREEZE_TIMEOUT = 30.0
 _FORBIDDEN = 403
 
@@ -102,28 +101,6 @@ class SiteHealth:
             if time.monotonic() > deadline:
                 raise LockstepError(f"the freeze is not in force: {outcome.message}")
             time.sleep(_LOOK_AGAIN)
-
-    def watch(self, release: Release, seconds: float) -> None:
-        """Look at the site from outside again and again.
-
-        Args:
-            release: The release that must answer.
-            seconds: How long; 0 looks once.
-
-        Raises:
-            LockstepError: Three looks in a row failed.
-        """
-        end = time.monotonic() + seconds
-        failed: list[str] = []
-        while True:
-            outcome = site_health.expected_release(self._on(release).outside(), release.id)
-            failed = [] if outcome.passed else [*failed, outcome.message]
-            if len(failed) >= 3:
-                raise LockstepError(f"the site got unhealthy while it was watched: {failed[-1]}", detail=failed)
-            left = end - time.monotonic()
-            if left <= 0 and not failed:
-                return
-            time.sleep(min(_WATCH_EVERY, left) if left > 0 and not failed else _LOOK_AGAIN)
 
     def validate(self, release: Release) -> dict[str, t.Any]:
         """Everything there is to say of a deployed site, under the names of the deployment guide (S0).

@@ -13,11 +13,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.decision import Decision
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging, require_conclusive
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.switch import move
 
 #: Seconds that a share may be held for until somebody decides; a month.
@@ -44,27 +45,46 @@ class Shift(Phase):
         if not deployment.options.steps:
             return {"skipped": True, "reason": "all visitors were taken to the new release at once"}
         try:
-            # An attempt that died has taken visitors along already; they are not sent back only to come again.
-            reached = deployment.traffic.slots.percent()
-            for percent in deployment.options.steps:
-                if percent >= reached:
-                    self._raise_to(percent, step)
+            judging = self._take_along(step)
         except Exception as error:
             raise self._sent_back(error) from error
         move(deployment, deployment.before, deployment.after)
-        return {"release": deployment.after.id, "percent": 100}
+        return {"release": deployment.after.id, "percent": 100, "judgement": judging.summary()}
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         move(deployment, deployment.after, deployment.before)
         return {"action": "visitors sent back", "release": deployment.before.id}
 
-    def _raise_to(self, percent: int, step: Step) -> None:
-        deployment = self._deployment
-        step.note(percent=percent, since=clock.utc_now())
-        folder = deployment.context.runtime(deployment.after).folder
-        deployment.traffic.share(folder, percent, deployment.options.sticky)
-        SiteHealth(deployment).watch(deployment.after, deployment.options.step_wait)
+    def _take_along(self, step: Step) -> Judging:
+        deployment, options = self._deployment, self._deployment.options
+        judging = Judging(deployment, len(options.steps) * options.step_wait)
+        # An attempt that died has taken visitors along already; they are not sent back only to come again.
+        reached = deployment.traffic.slots.percent()
+        for percent in options.steps:
+            if percent >= reached:
+                step.note(percent=percent, since=clock.utc_now())
+                deployment.traffic.share(deployment.context.runtime(deployment.after).folder, percent, options.sticky)
+                judging.follow()
+                require_conclusive(deployment, judging.watch(options.step_wait))
+        if options.hold:
+            self._hold(judging, step)
+        return judging
+
+    def _hold(self, judging: Judging, step: Step) -> None:
+        """Keep the share under the same rules until somebody ends it.
+
+        Raises:
+            LockstepError: It was ended with all visitors back, or a rule took the new release back.
+        """
+        decision = Decision(self._deployment.context.unit_folder(str(self._deployment.journal.content["unit"])))
+        deployment_id = str(self._deployment.journal.deployment_id)
+        step.note(holding=True)
+        judging.watch(LONGEST_HOLD, until=lambda: decision.of(deployment_id) is not None)
+        found = decision.of(deployment_id)
+        if found is None or not found["promote"]:
+            told = f"{found['by']} ended it: {found['reason']}" if found else "nobody ended it in time"
+            raise LockstepError(told)
 
     def _sent_back(self, error: Exception) -> LockstepError:
         """Everybody is on the release before, by one rename."""

@@ -17,6 +17,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache impo
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging, require_conclusive
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import longest_request
@@ -112,12 +113,15 @@ class Confirm(Phase):
         if self._deployment.site.refuses_readers():
             # Found so and left so: its 503 says nothing of the release, which was verified before.
             return {"skipped": True, "reason": "the site was in maintenance before and still is"}
-        health = SiteHealth(self._deployment)
-        health.watch(self._deployment.after, self._deployment.options.wait_time)
-        found = health.validate(self._deployment.after)
+        deployment = self._deployment
+        judging = Judging(deployment, deployment.options.wait_time)
+        verdict = judging.watch(deployment.options.wait_time)
+        if deployment.options.analysed:
+            require_conclusive(deployment, verdict)
+        found = SiteHealth(deployment).validate(deployment.after)
         failed = [f"{check['name']}: {check['message']}" for check in found["checks"] if check["passed"] is False]
         counts = {"checks": found["total_checks"], "passed": found["passed"], "failed": failed}
-        return {"validation": found, "warnings": failed, **counts}
+        return {"validation": found, "warnings": failed, "judgement": judging.summary(), **counts}
 
 
 class Retire(Phase):

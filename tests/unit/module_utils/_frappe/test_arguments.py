@@ -27,6 +27,9 @@ GIVEN = {
     "step_wait": 300.0,
     "sticky": "cookie",
     "hold": False,
+    "rules": {},
+    "on_inconclusive": "back",
+    "analysed": False,
 }
 
 

@@ -1,0 +1,183 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A site's new release judged by what its visitors see, while they are shared out and after."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import redis
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.live_site import LiveSite
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._health import site as site_health
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result
+from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.judge import Verdict
+from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.rules import Rules
+from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sides import BASELINE, CANDIDATE, Sides
+from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sources import LogSource, Span
+from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.watch import Probe, Watch, all_of, http_probe
+
+EVERY = 5.0
+LOG = "lockstep-access.log"
+
+#: Seconds before the freeze that the new release is compared with.
+_BEFORE = 900.0
+#: Looks in a row at which nobody answers from outside, or not who should, before visitors are taken away without
+#: waiting for any rule.
+_LOOKS = 3
+_QUERY_TIMEOUT = 10.0
+
+
+class Judging:
+    """Watches the new release of a site.
+
+    Args:
+        deployment: The site's deployment, its users let in again.
+        lasts: Seconds that it is watched in all.
+    """
+
+    def __init__(self, deployment: SiteDeployment, lasts: float) -> None:
+        self._deployment = deployment
+        self._candidate, self._baseline = deployment.after, deployment.before
+        self._shared = deployment.traffic.slots.candidate() is not None
+        since, before = _times(deployment)
+        log = os.path.join(deployment.context.options["nginx"]["log_dir"], LOG)
+        self._source = LogSource(self._sides(), since, deployment.site.name, before, log)
+        self._watch = Watch(
+            self._source,
+            Rules.from_mapping(deployment.options.rules),
+            lasts=lasts,
+            every=EVERY,
+            probes=self._probes(),
+            health=all_of(self._health),
+            dependencies=self._dependencies(),
+        )
+
+    def follow(self) -> None:
+        """Take in that visitors were moved."""
+        self._source.follow(self._sides())
+
+    def watch(self, seconds: float, until: t.Callable[[], bool] = lambda: False) -> Verdict:
+        """Look at the release again and again.
+
+        Args:
+            seconds: How long; 0 looks once.
+            until: Ends it early.
+
+        Returns:
+            The verdict at the end, which is no failure.
+
+        Raises:
+            LockstepError: A rule takes the release back, or nobody answers from outside.
+        """
+        silent: list[str] = []
+        for verdict in self._watch.verdicts(seconds):
+            if verdict.failed:
+                raise LockstepError("; ".join(verdict.reasons), detail=list(verdict.reasons))
+            silent = self._from_outside(silent)
+            if until():
+                break
+        while silent:
+            # An end amid a silence says nothing: it is looked at until it is one, or none.
+            time.sleep(1)
+            silent = self._from_outside(silent)
+        return verdict
+
+    def summary(self) -> dict[str, t.Any]:
+        """What was seen of both sides, for journal and report."""
+        return self._watch.summary()
+
+    def _from_outside(self, silent: list[str]) -> list[str]:
+        outcome = site_health.expected_release(self._live(self._candidate).outside(), self._candidate.id)
+        if outcome.passed:
+            return []
+        silent = [*silent, outcome.message]
+        if len(silent) >= _LOOKS:
+            raise LockstepError(f"the site got unhealthy while it was watched: {silent[-1]}", detail=silent)
+        return silent
+
+    def _sides(self) -> Sides:
+        if not self._shared:
+            return Sides.alone(self._candidate.id, self._baseline.id)
+        return Sides.beside(self._candidate.id, self._baseline.id, self._deployment.traffic.slots.sides())
+
+    def _probes(self) -> dict[str, Probe]:
+        sides = {CANDIDATE: self._candidate, **({BASELINE: self._baseline} if self._shared else {})}
+        return {side: self._probe(release) for side, release in sides.items()}
+
+    def _probe(self, release: Release) -> Probe:
+        # Its own socket: what goes through nginx stands in the log already.
+        transport = self._live(release).direct()
+        return http_probe(transport.url(site_health.PING), transport.connect, transport.headers())
+
+    def _health(self) -> list[Result]:
+        context = self._deployment.context
+        return site_health.check_site(
+            self._live(self._candidate).direct(),
+            release=self._candidate.id,
+            assets=os.path.join(context.bench(self._candidate).sites_folder, "assets"),
+            endpoints=self._deployment.options.endpoints,
+        )
+
+    def _dependencies(self) -> dict[str, t.Callable[[], Outcome]]:
+        config = self._deployment.context.bench(self._candidate).common_config()
+        found: dict[str, t.Callable[[], Outcome]] = {"database": self._database}
+        for name in ("redis_cache", "redis_queue"):
+            if config.get(name):
+                found[name] = _redis(str(config[name]))
+        return found
+
+    def _database(self) -> Outcome:
+        try:
+            self._deployment.database().value("SELECT 1", timeout=_QUERY_TIMEOUT)
+        except LockstepError as error:
+            return Outcome(False, error.message)
+        return Outcome(True, "it answers")
+
+    def _live(self, release: Release) -> LiveSite:
+        return LiveSite(self._deployment.context, self._deployment.site.name, release)
+
+
+def require_conclusive(deployment: SiteDeployment, verdict: Verdict) -> None:
+    """Too little data is no pass, unless the user takes it for one.
+
+    Raises:
+        LockstepError: It isn't.
+    """
+    if verdict.passed or deployment.options.on_inconclusive == "go_on":
+        return
+    raise LockstepError(
+        f"inconclusive: {'; '.join(verdict.reasons)}",
+        hint="watch longer (step_wait), or take that for a pass: on_inconclusive=go_on",
+        detail=list(verdict.reasons),
+    )
+
+
+def _redis(url: str) -> t.Callable[[], Outcome]:
+    def ask() -> Outcome:
+        try:
+            answer = redis.ask(url, "PING")
+        except LockstepError as error:
+            return Outcome(False, error.message)
+        return Outcome(answer == "+PONG", answer)
+
+    return ask
+
+
+def _times(deployment: SiteDeployment) -> tuple[float, Span | None]:
+    """Since when users write on the new release, and the time before that it is compared with."""
+    journal = deployment.journal
+    thaw, freeze = journal.last("thaw"), journal.last("freeze")
+    # What was answered amid the freeze says nothing of the release: it refuses writes by order.
+    since = clock.parse(thaw.intent["thawed_at"]).timestamp() if thaw and "thawed_at" in thaw.intent else time.time()
+    if freeze is None or "frozen_at" not in freeze.intent:
+        return since, None
+    frozen = clock.parse(freeze.intent["frozen_at"]).timestamp()
+    return since, Span(frozen - _BEFORE, frozen)
