@@ -26,7 +26,7 @@ class Options(t.NamedTuple):
 
     ``timeout`` (s) bounds the migration, ``drain_timeout`` (s) the wait for jobs and old requests, ``wait_time`` (s) is
     how long the site is watched after the thaw. ``tests`` are commands, as argument lists, that must succeed before
-    traffic moves.
+    traffic moves. ``freeze`` may be ``auto``: what the rehearsal found decides, see :attr:`SiteDeployment.freeze`.
     """
 
     apps: t.Sequence[str]
@@ -39,6 +39,7 @@ class Options(t.NamedTuple):
     drain_timeout: float
     wait_time: float
     health_check_timeout: float
+    rehearsal: str = "auto"
 
 
 class SiteDeployment:
@@ -75,6 +76,23 @@ class SiteDeployment:
     @property
     def new(self) -> Bench:
         return self.context.bench(self.after)
+
+    @property
+    def new_apps(self) -> list[str]:
+        """The apps that this deployment installs."""
+        return [app for app in self.options.apps if app not in self.journal.data["installed"]]
+
+    @property
+    def needs_migration(self) -> bool:
+        """Whether the migration of this deployment has anything to do to the data."""
+        return bool(self.journal.data["reasons_to_migrate"] or self.new_apps)
+
+    @property
+    def freeze(self) -> str:
+        """``reads`` or ``full``: with ``auto`` reads go on where a rehearsal has shown that things are only added."""
+        if self.options.freeze != "auto":
+            return self.options.freeze
+        return "reads" if self.journal.data.get("rehearsal", {}).get("additive") else "full"
 
     @property
     def backup_folder(self) -> str:

@@ -10,6 +10,7 @@ GIVEN = {
     "site_apps": ["frappe"],
     "config": '{"limit": 5}',
     "freeze": "reads",
+    "rehearsal": "auto",
     "backup": True,
     "tests": [],
     "health": [],
