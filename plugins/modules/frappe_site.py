@@ -59,7 +59,8 @@ options:
   rehearsal:
     description:
       - Whether the migration is rehearsed in the phase V(prepare), on a copy of the site that is removed again.
-        The copy is made of the last finished backup of the site, or of its database where there is none.
+        The copy is the last finished backup of the site with what changed since, which users don't notice.
+        Without a backup it is made of the database alone.
       - With V(auto) it is where something is decided by it, as with O(freeze=auto).
         With V(always) it has to be possible.
       - A migration that fails there ends the deployment before anything was changed.
@@ -190,8 +191,11 @@ rehearsal:
     source_age:
       description: Seconds since that was taken.
       type: float
+    refreshed:
+      description: How many tables were taken from the live database.
+      type: int
     seconds:
-      description: Seconds that C(restore), C(migrate), C(verify) took, and C(catch_up) where the backup was older.
+      description: Seconds that C(restore), C(migrate), C(verify) took, and C(refresh) after a backup was restored.
       type: dict
     touched_tables:
       description: The tables that the migration touched.

@@ -4,9 +4,9 @@
 
 """A migration rehearsed on a copy, while the site's users work: whether it works, how long, and what it changes.
 
-The last finished backup is restored into a scratch schema, and a scratch site in the new release is migrated there as
-the real one would be. Whether the migration only adds things is decided by the rule of :mod:`.impact`. Then the release
-is asked for the copy over HTTP, and all of it is removed again.
+The last finished backup is restored into a scratch schema and brought up to date, and a scratch site in the new release
+is migrated there as the real one would be. Whether the migration only adds things is decided by the rule of
+:mod:`.impact`. Then the release is asked for the copy over HTTP, and all of it is removed again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import (
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth, failures
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.live_site import LiveSite
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.orphan import end_orphan, identify
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.scratch_site import ScratchSite, copy_name
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import fingerprint, schema, scratch
@@ -66,7 +65,7 @@ def told(found: t.Mapping[str, t.Any]) -> str:
         return "The migration has nothing to do, so there was nothing to rehearse."
     source = found["source"]
     of = "a copy of its database" if source == rehearsal_source.LIVE else f"backup {source}"
-    age = "" if source == rehearsal_source.LIVE else f", {_age(found['source_age'])} old"
+    age = "" if source == rehearsal_source.LIVE else f", {_age(found['source_age'])} old, with what changed since"
     kind = "only adds things" if found["additive"] else f"does more than add things ({_first(found['reasons'])})"
     return (
         f"Rehearsed on {of}{age}: the migration works, takes {found['seconds']['migrate']:.0f} s and {kind}."
@@ -104,10 +103,11 @@ class Rehearsal:
             step: The journal's step of the phase it is part of.
 
         Returns:
-            ``source`` (the backup's id, or ``live copy``), ``source_age`` (s), ``seconds`` of ``restore``, ``migrate``,
-            ``verify`` and, where an older backup was first brought to the release that is live, ``catch_up``;
-            ``additive``, ``reasons`` (what is no addition, in words), ``touched_tables``, ``schema_difference``,
-            ``checks`` with ``passed`` and ``failed``, ``freeze_seconds`` (the freeze to expect), ``warnings``.
+            ``source`` (the backup's id, or ``live copy``), ``source_age`` (s), ``refreshed`` (how many tables came from
+            the live database), ``seconds`` of ``restore``, ``migrate``, ``verify`` and, after a restored backup,
+            ``refresh``; ``additive``, ``reasons`` (what is no addition, in words), ``touched_tables``,
+            ``schema_difference``, ``checks`` with ``passed`` and ``failed``, ``freeze_seconds`` (the freeze to expect),
+            ``warnings``.
 
         Raises:
             NotRehearsed: Nobody is known who may make a scratch schema and an account for it.
@@ -150,64 +150,29 @@ class Rehearsal:
         return admin
 
     def _rehearse(self, step: Step, admin: Database) -> dict[str, t.Any]:
-        site = ScratchSite(self._deployment, admin, step.intent["rehearsal"])
-        source, copy, warnings = self._copied(step, site)
-        if source.stale:
-            site.unlink(self._deployment.old)
-        site.link(self._deployment.new)
-        changed = self._migrated(step, site, copy)
+        deployment = self._deployment
+        site = ScratchSite(deployment, admin, step.intent["rehearsal"])
+        copy = rehearsal_source.fill(deployment, site)
+        site.link(deployment.new)
+        changed = self._migrated(step, site, copy.database)
         checks = self._asked(site)
         measured = freeze_estimate.Measured(
-            settings=self._deployment.old.settings_age(),
-            backup=source.dump_seconds if self._deployment.options.backup else 0.0,
+            settings=deployment.old.settings_age(),
+            backup=copy.dump_seconds if deployment.options.backup else 0.0,
             migrate=self._seconds["migrate"],
             verify=self._seconds["verify"],
         )
+        seconds = {**copy.seconds, **self._seconds}
         return {
-            "source": source.name,
-            "source_age": source.age,
-            "seconds": {name: round(seconds, 2) for name, seconds in self._seconds.items()},
+            "source": copy.source,
+            "source_age": copy.age,
+            "refreshed": copy.refreshed,
+            "seconds": {name: round(part, 2) for name, part in seconds.items()},
             **changed,
             "checks": checks,
-            "freeze_seconds": freeze_estimate.estimate(measured, self._deployment.journal.earlier()),
-            "warnings": warnings,
+            "freeze_seconds": freeze_estimate.estimate(measured, deployment.journal.earlier()),
+            "warnings": copy.warnings,
         }
-
-    def _copied(self, step: Step, site: ScratchSite) -> tuple[rehearsal_source.Source, Database, list[str]]:
-        """The copy, of the best source that can be had. A backup that can't be restored is worth a warning."""
-        *others, last = rehearsal_source.candidates(self._deployment)
-        warnings: list[str] = []
-        for source in others:
-            try:
-                return source, self._filled(step, site, source), warnings
-            except NotRehearsed:
-                raise
-            except LockstepError as error:
-                warnings.append(f"backup {source.name} could not be rehearsed on: {error.message}")
-                site.remove()
-        return last, self._filled(step, site, last), warnings
-
-    def _filled(self, step: Step, site: ScratchSite, source: rehearsal_source.Source) -> Database:
-        with self._timed("restore"):
-            copy = source.fill(site)
-        if source.stale:
-            with self._timed("catch_up"):
-                self._catch_up(step, site)
-        return copy
-
-    def _catch_up(self, step: Step, site: ScratchSite) -> None:
-        """Bring the data of an older release to the one that is live: what that one's migration did is no news."""
-        deployment = self._deployment
-        site.link(deployment.old)
-        self._change(step, site, deployment.old, "migrate")
-        live = deployment.journal.data["installed"]
-        copied = LiveSite(deployment.context, site.name, deployment.before).installed_apps()
-        gone = sorted(set(copied) - set(live))
-        if gone:
-            raise LockstepError(f"it has {', '.join(gone)}, which the site has no more")
-        for app in live:
-            if app not in copied:
-                self._change(step, site, deployment.old, "install-app", app)
 
     def _migrated(self, step: Step, site: ScratchSite, copy: Database) -> dict[str, t.Any]:
         """Migrate and install as the real migration does, and say what that changed."""

@@ -2,7 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a rehearsal rehearses on: the last finished backup of a site, or its database as it is."""
+"""What a rehearsal rehearses on: the last finished backup of a site, with what changed since.
+
+A backup is as old as the last deployment, and of the release before that. A patch may fail on what users wrote
+yesterday, and what the last migration changed is no news: so tables that are others by now are taken from the live
+database, all of one moment, while its users write on. That the backup can be restored is proved before.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,7 @@ import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import backups
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.scratch_site import ScratchSite
@@ -19,107 +25,85 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import li
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text
 
-#: What the result says where there was no backup to take.
+#: What the result says where there was no backup, or none that can be restored.
 LIVE = "live copy"
 
 
-class Source:
-    """Where the data of a copy come from.
+class Copy(t.NamedTuple):
+    """A copy of a site's database, filled.
 
-    Attributes:
-        name: The backup's id, or :data:`LIVE`.
-        age: Seconds since the data were as they are.
-        stale: Whether they are those of another release than the one that is live.
-        dump_seconds: How long a backup of the site takes, as far as that is known.
+    Args:
+        database: It, as its own account.
+        source: The backup's id, or :data:`LIVE`.
+        age: Seconds since the backup was taken; 0 of a live copy.
+        refreshed: How many tables were taken from the live database.
+        seconds: What ``restore`` and ``refresh`` took.
+        dump_seconds: How long a backup of the site takes, as far as that can be said.
+        warnings: What somebody should know of the backup.
     """
 
-    name: str
-    age: float = 0.0
-    stale: bool = False
-    dump_seconds: float = 0.0
-
-    def fill(self, site: ScratchSite) -> Database:
-        """Make a copy of the site's database.
-
-        Returns:
-            It, as the copy's own account.
-
-        Raises:
-            LockstepError: It can't be made, or is not what it should be.
-        """
-        raise NotImplementedError
+    database: Database
+    source: str
+    age: float
+    refreshed: int
+    seconds: dict[str, float]
+    dump_seconds: float
+    warnings: list[str]
 
 
-class FromBackup(Source):
-    """The last finished backup: that it can be restored is proved along with it.
+def fill(deployment: SiteDeployment, site: ScratchSite) -> Copy:
+    """Make a copy of a site's database.
 
     Args:
         deployment: The site's deployment.
-        folder: The backup's folder.
+        site: The scratch site it is for, of which nothing is there yet.
+
+    Raises:
+        LockstepError: It can't be made.
     """
-
-    def __init__(self, deployment: SiteDeployment, folder: str) -> None:
-        self._folder = os.path.join(folder, "database")
-        content = backups.read(folder)
-        self._manifest: dict[str, t.Any] = content["database"]
-        self.name = os.path.basename(folder)
-        taken = clock.parse(content["taken_at"])
-        self.age = round((datetime.datetime.now(datetime.timezone.utc) - taken).total_seconds(), 1)
-        self.stale = content["apps"] != deployment.before.commits()
-        now = sum(table.bytes for table in _listing(deployment).values())
-        then = sum(int(entry["data_bytes"]) for entry in self._manifest["tables"].values())
-        self.dump_seconds = float(self._manifest["seconds"]) * max(1.0, now / max(1, then))
-
-    def fill(self, site: ScratchSite) -> Database:
-        digests = verify.verify(self._folder, self._manifest)
-        wanted = verify.read_objects(self._folder, self._manifest)
-        schema, own = site.make(self._manifest["charset"], self._manifest["collation"])
-        # As the copy's account: what acts in somebody's name must not act in that of the site's own user.
-        remake.make_equal(own, wanted, {"sequence"})
-        load.load(schema, self._folder, self._manifest, digests)
-        load.prove(schema, digests)
-        remake.make_equal(own, wanted)
-        return own
-
-
-class FromLive(Source):
-    """The database as it is at one moment, while its users write on.
-
-    Args:
-        deployment: The site's deployment.
-    """
-
-    name = LIVE
-
-    def __init__(self, deployment: SiteDeployment) -> None:
-        self._deployment = deployment
-
-    def fill(self, site: ScratchSite) -> Database:
-        began = time.monotonic()
-        database = self._deployment.database()
-        wanted = live_copy.definitions(database)
-        charset, collation = _defaults(database)
-        schema, own = site.make(charset, collation)
-        remake.make_equal(own, wanted, {"sequence"})
-        live_copy.copy_tables(database, schema)
-        remake.make_equal(own, wanted)
-        self.dump_seconds = time.monotonic() - began
-        return own
-
-
-def candidates(deployment: SiteDeployment) -> list[Source]:
-    """What there is to rehearse on, the best first."""
+    began = time.monotonic()
     folder = backups.newest(deployment.context.layout.backups(deployment.site.name), deployment.backup_folder)
-    live = FromLive(deployment)
-    return [live] if folder is None else [FromBackup(deployment, folder), live]
+    content, made, warnings = None, None, []
+    if folder is not None:
+        content = backups.read(folder)
+        try:
+            made = _restore(os.path.join(folder, "database"), content["database"], site)
+        except LockstepError as error:
+            warnings.append(f"the last backup, {os.path.basename(folder)}, could not be restored: {error.message}")
+            site.remove()
+    live = deployment.database()
+    schema, own = made or site.make(*_defaults(live))
+    restored = time.monotonic()
+    refreshed = len(live_copy.bring_up_to_date(live, schema, own))
+    ended = time.monotonic()
+    if content is None or made is None:
+        return Copy(own, LIVE, 0.0, refreshed, {"restore": ended - began}, ended - restored, warnings)
+    age = (datetime.datetime.now(datetime.timezone.utc) - clock.parse(content["taken_at"])).total_seconds()
+    seconds = {"restore": restored - began, "refresh": ended - restored}
+    dump_seconds = _dump_seconds(content["database"], live)
+    name = os.path.basename(str(folder))
+    return Copy(own, name, round(age, 1), refreshed, seconds, dump_seconds, warnings)
 
 
-def _listing(deployment: SiteDeployment) -> dict[str, tables.Table]:
-    database = deployment.database()
-    return tables.listing(database.query, database.name)
+def _restore(folder: str, manifest: dict[str, t.Any], site: ScratchSite) -> tuple[Database, Database]:
+    """Restore a backup as a restore would do it, and prove that it is what was backed up."""
+    digests = verify.verify(folder, manifest)
+    schema, own = site.make(manifest["charset"], manifest["collation"])
+    remake.make_equal(own, verify.read_objects(folder, manifest), {"sequence"})
+    load.load(schema, folder, manifest, digests)
+    load.prove(schema, digests)
+    return schema, own
+
+
+def _dump_seconds(manifest: t.Mapping[str, t.Any], live: Database) -> float:
+    """What a backup took, for as much as there is now."""
+    now = sum(table.bytes for table in tables.listing(live.query, live.name).values())
+    then = sum(int(entry["data_bytes"]) for entry in manifest["tables"].values())
+    return float(manifest["seconds"]) * max(1.0, now / max(1, then))
 
 
 def _defaults(database: Database) -> tuple[str, str]:
+    """The database's default character set and collation."""
     row = database.query(
         "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
         f" WHERE SCHEMA_NAME = {text(database.name)}"

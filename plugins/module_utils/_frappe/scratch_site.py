@@ -108,7 +108,7 @@ class ScratchSite:
         """Let a bench serve it, and its commands reach it."""
         folders.link(self._place(bench), self.folder, self._deployment.context.user)
 
-    def unlink(self, bench: Bench) -> None:
+    def _unlink(self, bench: Bench) -> None:
         """Take it out of a bench, with the jobs it queued there and what the cache knows of it."""
         folders.remove_link(self._place(bench))
         # Where Redis is down, so are the jobs, which no worker would take in any case.
@@ -124,8 +124,7 @@ class ScratchSite:
             LockstepError: Something could not be removed; all else was.
         """
         parts: tuple[t.Callable[[], None], ...] = (
-            lambda: self.unlink(self._deployment.new),
-            lambda: self.unlink(self._deployment.old),
+            lambda: self._unlink(self._deployment.new),
             self._remove_folder,
             lambda: account.drop(self._admin, self.schema),
             lambda: scratch.clear_schema(self._admin, self.schema),

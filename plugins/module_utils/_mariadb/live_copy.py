@@ -14,50 +14,92 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import objects
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import CLIENT, DUMP, INIT, Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import DatabaseError
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import mark
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.parallel import Crew, side_by_side
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import make_equal
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.schema import snapshot
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.stream import ARGUMENTS
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import listing
 
 _CHANGED_MEANWHILE = 1412
 _ATTEMPTS = 3
+_AT_ONCE = 100  # tables in one statement
+
+# Tables that nobody had written to for long may be, while the others are copied: then all of them are copied again.
+_ROUNDS = 3
 
 
-def definitions(database: Database) -> list[Definition]:
-    """What the database has beside tables, for :func:`.remake.make_equal`."""
-    return objects.read(database, listing(database.query, database.name))
+def bring_up_to_date(database: Database, schema: Database, own: Database) -> set[str]:
+    """Make a schema what a database of the same server is now; nobody who uses that waits for it.
 
-
-def copy_tables(database: Database, schema: Database) -> int:
-    """Copy all tables of a database into an empty schema of the same server; nobody waits for it.
-
-    One transaction reads all of them, so it is one moment for all that InnoDB keeps. The dump goes straight into the
-    schema and takes no room of its own.
+    One transaction reads all tables that differ, so they are of one moment, as far as InnoDB keeps them. They go
+    straight from the one to the other and take no room between.
 
     Args:
         database: The database, as its own user.
-        schema: The schema, as the admin.
+        schema: An older copy of it, or an empty schema, as the admin.
+        own: The same as the account that it has: views and triggers act in its name.
 
     Returns:
-        How many tables were copied.
+        The tables that were copied.
 
     Raises:
         DatabaseError: A table is altered again and again meanwhile, or the server refuses something.
     """
-    for attempt in range(1, _ATTEMPTS + 1):
-        names = [table.name for table in listing(database.query, database.name).values() if table.has_rows]
-        try:
-            side_by_side([functools.partial(_copy, database, schema, names)], 1)
+    wanted = objects.read(database, listing(database.query, database.name))
+    make_equal(own, wanted, {"sequence"})
+    copied: set[str] = set()
+    for _ignored in range(_ROUNDS):
+        differing = _differing(database, schema, copied)
+        if not differing:
             break
+        copied |= differing
+        _copy(database, schema, sorted(copied))
+    make_equal(own, wanted)
+    return copied
+
+
+def _differing(database: Database, schema: Database, known: t.Collection[str]) -> set[str]:
+    """The tables that are not what they are in the other schema, but for those of which that is known.
+
+    Those that the database has no more are dropped.
+    """
+    live, copy = snapshot(database)["tables"], snapshot(schema)["tables"]
+    gone = sorted(copy.keys() - live.keys())
+    if gone:
+        names = ", ".join(quote(name) for name in gone)
+        schema.execute("SET SESSION foreign_key_checks = 0", f"DROP TABLE IF EXISTS {names}")
+    alike = sorted(name for name in live if name not in known and copy.get(name) == live[name])
+    jobs = [functools.partial(_checksums, one, alike) for one in (database, schema)]
+    now, then = side_by_side(jobs, len(jobs))
+    same = {name for name in alike if now[name] is not None and now[name] == then[name]}
+    return live.keys() - same - set(known)
+
+
+def _checksums(database: Database, names: t.Sequence[str], _ignored: Crew) -> dict[str, str | None]:
+    """The server's own checksums, which are comparable between tables of one definition on one server."""
+    found: dict[str, str | None] = {}
+    for at in range(0, len(names), _AT_ONCE):
+        some = names[at : at + _AT_ONCE]
+        rows = database.query(f"CHECKSUM TABLE {', '.join(quote(name) for name in some)} EXTENDED")
+        found.update({name: row[1] for name, row in zip(some, rows)})
+    return found
+
+
+def _copy(database: Database, schema: Database, names: t.Sequence[str]) -> None:
+    for attempt in range(1, _ATTEMPTS + 1):
+        there = listing(database.query, database.name)
+        try:
+            side_by_side([functools.partial(_dump_into, database, schema, [n for n in names if n in there])], 1)
+            return
         except DatabaseError as error:
             # Somebody altered a table between the beginning of the transaction and its turn.
             if error.number != _CHANGED_MEANWHILE or attempt == _ATTEMPTS:
                 raise
-    return len(names)
 
 
-def _copy(database: Database, schema: Database, names: t.Sequence[str], crew: Crew) -> None:
+def _dump_into(database: Database, schema: Database, names: t.Sequence[str], crew: Crew) -> None:
     if not names:
         return
     with tempfile.TemporaryFile() as complaints:

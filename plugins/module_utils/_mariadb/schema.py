@@ -168,11 +168,22 @@ def _compare_tables(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any])
 
 
 def named(found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """A difference with no more than the names of what is new, which may be hundreds of tables."""
-    return {
-        key: sorted(value) if key == "added" else named(value) if isinstance(value, dict) else value
-        for key, value in found.items()
-    }
+    """A difference with no more than the names of what is new, which may be hundreds of tables.
+
+    Args:
+        found: From :func:`difference`.
+    """
+    brief = {kind: _named(part) for kind, part in found.items()}
+    if "changed" in brief.get("tables", {}):
+        brief["tables"]["changed"] = {
+            name: {key: _named(part) if key in _PARTS else part for key, part in table.items()}
+            for name, table in brief["tables"]["changed"].items()
+        }
+    return brief
+
+
+def _named(part: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {**part, "added": sorted(part["added"])} if "added" in part else dict(part)
 
 
 def is_additive(found: t.Mapping[str, t.Any]) -> bool:
