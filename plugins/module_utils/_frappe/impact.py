@@ -31,6 +31,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names imp
 # Written by a migration that has nothing to do, or the books of what was installed and migrated (measured).
 BOOKKEEPING = frozenset(
     {
+        # The index of its search, which it makes anew: a DocType that is synchronized loses its entry there.
+        "__global_search",
         "tabDefaultValue",
         "tabDocField",
         "tabDocPerm",

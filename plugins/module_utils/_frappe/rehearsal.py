@@ -30,7 +30,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth, failures
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.orphan import end_orphan, identify
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.scratch_site import ScratchSite, copy_name
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import fingerprint, schema, scratch
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import account, fingerprint, schema, scratch
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text
 
@@ -146,6 +146,11 @@ class Rehearsal:
             raise NotRehearsed(
                 "nobody is known who may make a scratch schema beside the site's database",
                 hint="give the bench a database.admin, or set rehearsal: never",
+            )
+        if not account.may_create(admin):
+            raise NotRehearsed(
+                f"{admin.user} at {admin.where} may make scratch schemas, but no accounts for them",
+                hint="let database.admin have CREATE USER and the GRANT OPTION, or set rehearsal: never",
             )
         return admin
 

@@ -74,15 +74,18 @@ def fill(deployment: SiteDeployment, site: ScratchSite) -> Copy:
     live = deployment.database()
     schema, own = made or site.make(*_defaults(live))
     restored = time.monotonic()
-    refreshed = len(live_copy.bring_up_to_date(live, schema, own))
+    refreshed = live_copy.bring_up_to_date(live, schema, own)
     ended = time.monotonic()
     if content is None or made is None:
-        return Copy(own, LIVE, 0.0, refreshed, {"restore": ended - began}, ended - restored, warnings)
+        # A dump is all but a backup, and no other has been taken whose time were known.
+        load.contents(schema, refreshed)
+        dump_seconds = time.monotonic() - ended
+        return Copy(own, LIVE, 0.0, len(refreshed), {"restore": ended - began}, dump_seconds, warnings)
     age = (datetime.datetime.now(datetime.timezone.utc) - clock.parse(content["taken_at"])).total_seconds()
     seconds = {"restore": restored - began, "refresh": ended - restored}
     dump_seconds = _dump_seconds(content["database"], live)
     name = os.path.basename(str(folder))
-    return Copy(own, name, round(age, 1), refreshed, seconds, dump_seconds, warnings)
+    return Copy(own, name, round(age, 1), len(refreshed), seconds, dump_seconds, warnings)
 
 
 def _restore(folder: str, manifest: dict[str, t.Any], site: ScratchSite) -> tuple[Database, Database]:

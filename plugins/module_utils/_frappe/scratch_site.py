@@ -126,7 +126,7 @@ class ScratchSite:
         parts: tuple[t.Callable[[], None], ...] = (
             lambda: self._unlink(self._deployment.new),
             self._remove_folder,
-            lambda: account.drop(self._admin, self.schema),
+            lambda: account.drop(self._admin, self._deployment.database(), self.schema),
             lambda: scratch.clear_schema(self._admin, self.schema),
         )
         failed: list[LockstepError] = []

@@ -20,8 +20,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session i
 
 PREFIX = "_lockstep_"
 
-# The current user as GRANTEE has it: 'name'@'host'.
-_ME = r"REGEXP_REPLACE(CURRENT_USER(), '^(.*)@(.*)$', '\'\\1\'@\'\\2\'')"
+#: The current user as GRANTEE has it: 'name'@'host'.
+ME = r"REGEXP_REPLACE(CURRENT_USER(), '^(.*)@(.*)$', '\'\\1\'@\'\\2\'')"
 
 _LOCAL = (None, "", "localhost", "127.0.0.1", "::1")
 _IN_SCRATCH = {"SELECT", "INSERT", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "LOCK TABLES"}
@@ -84,11 +84,11 @@ def _may(admin: Database, database: Database) -> bool:
     """Whether the privileges suffice. Those that come by a role don't count: the server doesn't list them by user."""
     sample = PREFIX + "0" * 12
     rows = admin.query(
-        f"SELECT PRIVILEGE_TYPE, '*' FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = {_ME}"
+        f"SELECT PRIVILEGE_TYPE, '*' FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = {ME}"
         " UNION SELECT PRIVILEGE_TYPE, 'scratch' FROM information_schema.SCHEMA_PRIVILEGES"
-        f" WHERE GRANTEE = {_ME} AND {text(sample)} LIKE TABLE_SCHEMA"
+        f" WHERE GRANTEE = {ME} AND {text(sample)} LIKE TABLE_SCHEMA"
         " UNION SELECT PRIVILEGE_TYPE, 'site' FROM information_schema.SCHEMA_PRIVILEGES"
-        f" WHERE GRANTEE = {_ME} AND {text(database.name)} LIKE TABLE_SCHEMA"
+        f" WHERE GRANTEE = {ME} AND {text(database.name)} LIKE TABLE_SCHEMA"
     )
     everywhere = {kind for kind, scope in rows if scope == "*"}
     scratch = everywhere | {kind for kind, scope in rows if scope == "scratch"}

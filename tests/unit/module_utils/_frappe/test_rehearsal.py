@@ -97,7 +97,7 @@ def test_a_user_is_told_in_a_line() -> None:
 def test_no_account_but_that_of_a_scratch_schema_is_made_or_removed(schema: str) -> None:
     nobody = Database("", "root", "", socket="/nowhere")
     with pytest.raises(ValueError, match="is no scratch schema"):
-        account.drop(nobody, schema)
+        account.drop(nobody, nobody, schema)
     with pytest.raises(ValueError, match="is no scratch schema"):
         account.create(nobody, nobody, schema)
 
