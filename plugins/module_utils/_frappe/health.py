@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 import typing as t
@@ -68,7 +69,7 @@ class SiteHealth:
 
     def _answers(self, release: Release) -> list[Result]:
         return site_health.check_site(
-            self._on(release).direct(),
+            dataclasses.replace(self._on(release).direct(), host=self._deployment.site.name),
             release=release.id,
             assets=os.path.join(self._context.bench(release).sites_folder, "assets"),
             endpoints=self._deployment.options.endpoints,

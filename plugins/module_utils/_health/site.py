@@ -43,6 +43,7 @@ class Transport:
         tls: Whether nginx speaks TLS there.
         verify: Whether its certificate must be valid for the name.
         timeout: Seconds one request may take.
+        host: The Host header of a copy that is asked directly: its own name need not be one that may stand there.
     """
 
     site: str
@@ -50,10 +51,11 @@ class Transport:
     tls: bool = False
     verify: bool = True
     timeout: float = 30.0
+    host: str | None = None
 
     def url(self, path: str) -> str:
         """The URL of a path of the site."""
-        return f"{'https' if self.tls else 'http'}://{self.site}{path}"
+        return f"{'https' if self.tls else 'http'}://{self.host or self.site}{path}"
 
     def headers(self, more: t.Mapping[str, str] | None = None) -> dict[str, str]:
         """What nginx would add is added where a release is asked directly."""
