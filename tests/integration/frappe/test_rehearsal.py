@@ -231,38 +231,54 @@ def test_a_backup_that_can_not_be_restored_is_told_and_the_rehearsal_goes_on_wit
     found.require()
 
 
+@pytest.fixture
+def no_backup(ground: Ground) -> t.Iterator[None]:
+    """The site as if it had never been backed up."""
+    folder = pathlib.Path(ground.context.layout.backups(TWO))
+    for record in list(folder.glob("*/backup.json")):
+        record.rename(record.with_name("hidden.json"))
+    yield
+    for record in list(folder.glob("*/hidden.json")):
+        record.rename(record.with_name("backup.json"))
+
+
 @pytest.mark.parametrize(
     ("where", "name", "after"),
     [
         pytest.param(account, "create", False, id="schema made"),
         pytest.param(live_copy, "bring_up_to_date", True, id="filled and in no bench"),
-        pytest.param(ScratchSite, "link", True, id="linked"),
         pytest.param(rehearsal, "identify", True, id="the migration goes on alone"),
-        pytest.param(SiteHealth, "look", True, id="asked"),
         pytest.param(account, "drop", False, id="half removed"),
     ],
 )
+@pytest.mark.usefixtures("no_backup")
 def test_a_killed_rehearsal_is_cleaned_up_by_the_next_run(
-    ground: Ground, found: As, monkeypatch: pytest.MonkeyPatch, where: t.Any, name: str, after: bool
+    ground: Ground, found: As, where: t.Any, name: str, after: bool
 ) -> None:
-    for source in list(pathlib.Path(ground.context.layout.backups(TWO)).glob("*/backup.json")):
-        source.rename(source.with_name("hidden.json"))
-    try:
-        unit = ground.unit(TWO, freeze="auto")
-        ground.die(unit, where, name, after=after)
-        journal = ground.journal(TWO)
-        assert journal.steps()[-1].intent["rehearsal"] is not None
-        again = ground.unit(TWO, deployment_id=journal.deployment_id, freeze="auto")
-        again.advance(["prepare"], again.to_do(), undo_on_failure=True)
-        assert again.journal.data["rehearsal"]["source"] == "live copy"
-        require_nothing_left(ground)
-        assert ground.roll_back(TWO).status == "restored"
-        ground.die(ground.unit(TWO, freeze="auto"), where, name, after=after)
-        assert ground.roll_back(TWO).status == "restored", "and by the way back"
-        require_nothing_left(ground)
-    finally:
-        for source in list(pathlib.Path(ground.context.layout.backups(TWO)).glob("*/hidden.json")):
-            source.rename(source.with_name("backup.json"))
+    ground.die(ground.unit(TWO, freeze="auto"), where, name, after=after)
+    journal = ground.journal(TWO)
+    assert journal.steps()[-1].intent["rehearsal"] is not None
+    again = ground.unit(TWO, deployment_id=journal.deployment_id, freeze="auto")
+    again.advance(["prepare"], again.to_do(), undo_on_failure=True)
+    assert again.journal.data["rehearsal"]["source"] == "live copy"
+    require_nothing_left(ground)
+    assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "after"),
+    [
+        pytest.param(rehearsal, "identify", True, id="the migration goes on alone"),
+        pytest.param(ScratchSite, "link", True, id="linked"),
+        pytest.param(SiteHealth, "look", True, id="asked"),
+    ],
+)
+@pytest.mark.usefixtures("no_backup")
+def test_and_by_the_way_back(ground: Ground, found: As, where: t.Any, name: str, after: bool) -> None:
+    ground.die(ground.unit(TWO, freeze="auto"), where, name, after=after)
+    assert ground.roll_back(TWO).status == "restored"
+    require_nothing_left(ground)
     found.require()
 
 
