@@ -85,6 +85,10 @@ def site_options(params: t.Mapping[str, t.Any]) -> Options:
         wait_time=params["wait_time"],
         health_check_timeout=params["health_check_timeout"],
         rehearsal=params["rehearsal"],
+        steps=params["steps"],
+        step_wait=params["step_wait"],
+        sticky=params["sticky"],
+        hold=params["hold"],
     )
 
 

@@ -65,6 +65,9 @@ class Fronts:
         sites: list[Site] = []
         bridges: list[Bridge] = []
         for record in self._context.record.of_server():
+            for name in record.get("sites", {}):
+                # Those of sites that were adopted by an earlier version may lack what nginx is about to follow.
+                self._context.traffic(name).prepare()
             sites.extend(_site(name, served) for name, served in record.get("sites", {}).items())
             bridges.extend(Bridge(**bridge) for bridge in record.get("bridges", []))
         log = os.path.join(self._options["log_dir"], "lockstep-access.log")
