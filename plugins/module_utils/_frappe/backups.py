@@ -38,4 +38,11 @@ def newest(folder: str, but: str | None = None) -> str | None:
     # Ids begin with their time, so names sort by age.
     names = sorted(os.listdir(folder), reverse=True) if os.path.isdir(folder) else []
     paths = [os.path.join(folder, name) for name in names]
-    return next((path for path in paths if path != but and os.path.exists(os.path.join(path, RECORD))), None)
+    return next((path for path in paths if path != but and _is_finished(path)), None)
+
+
+def _is_finished(folder: str) -> bool:
+    try:
+        return bool(atomic.read_json(os.path.join(folder, RECORD)))
+    except LockstepError:
+        return False
