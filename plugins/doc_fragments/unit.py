@@ -143,7 +143,8 @@ options:
             type: path
           admin:
             description: >-
-              An account that may create a scratch schema, for restores that no reader notices.
+              An account that may create a scratch schema, for restores that no reader notices and for rehearsals.
+              For those it needs C(CREATE USER) and the C(GRANT OPTION), too.
               Without it, and without the system's root being let in by socket, sites are closed during a restore.
             type: dict
             suboptions:

@@ -52,9 +52,22 @@ options:
     description: >-
       What visitors get while writes are blocked.
       With V(reads) they go on reading, with V(full) nginx shows them a maintenance page.
+      With V(auto) they go on reading if a rehearsal has shown that the migration only adds things.
     type: str
-    choices: [reads, full]
+    choices: [reads, full, auto]
     default: reads
+  rehearsal:
+    description:
+      - Whether the migration is rehearsed in the phase V(prepare), on a copy of the site that is removed again.
+        The copy is the last finished backup of the site with what changed since, which users don't notice.
+        Without a backup it is made of the database alone.
+      - With V(auto) it is where something is decided by it, as with O(freeze=auto).
+        With V(always) it has to be possible.
+      - A migration that fails there ends the deployment before anything was changed.
+      - Needs a database account that may make schemas and accounts, see O(bench.database.admin).
+    type: str
+    choices: [auto, always, never]
+    default: auto
   backup:
     description: Whether the site is backed up. Without a backup a migration can't be undone.
     type: bool
@@ -206,6 +219,43 @@ to_do:
       description: Settings that differ, without their values.
       type: list
       elements: str
+rehearsal:
+  description: What the rehearsal of the migration found.
+  type: dict
+  returned: when phase V(prepare) was gone through and the migration was rehearsed, or need not be
+  contains:
+    additive:
+      description: Whether the migration only adds things, so that the release before can live with what it leaves.
+      type: bool
+    reasons:
+      description: What is no addition, in words.
+      type: list
+      elements: str
+    source:
+      description: Id of the backup that was rehearsed on, or C(live copy).
+      type: str
+    source_age:
+      description: Seconds since that was taken.
+      type: float
+    refreshed:
+      description: How many tables were taken from the live database.
+      type: int
+    seconds:
+      description: Seconds that C(restore), C(migrate), C(verify) took, and C(refresh) after a backup was restored.
+      type: dict
+    touched_tables:
+      description: The tables that the migration touched.
+      type: list
+      elements: str
+    schema_difference:
+      description: What is new, gone and changed in the schema.
+      type: dict
+    checks:
+      description: Names of the checks that C(passed), and what of those that C(failed).
+      type: dict
+    freeze_seconds:
+      description: Seconds for which writes will be blocked, as far as can be said.
+      type: float
 """
 
 import typing as t
@@ -213,6 +263,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.arguments import (
     APPS_OPTIONS,
     UNIT_OPTIONS,
@@ -221,6 +272,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.arguments 
     site_options,
     version_diff,
 )
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.rehearsal import told
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import (
     DRIVER,
     PHASES,
@@ -238,7 +290,8 @@ ARGUMENTS = {
     "site_apps": {"type": "list", "elements": "str", "required": True},
     # Values may be secrets. As one JSON text, only the whole of it is masked in results, not every "1" in them.
     "config": {"type": "json", "no_log": True},
-    "freeze": {"type": "str", "choices": ["reads", "full"], "default": "reads"},
+    "freeze": {"type": "str", "choices": ["reads", "full", "auto"], "default": "reads"},
+    "rehearsal": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "backup": {"type": "bool", "default": True},
     "tests": {"type": "list", "elements": "raw", "default": []},
     "health": {"type": "list", "elements": "dict", "default": []},
@@ -290,7 +343,16 @@ def main() -> None:
     diff = (
         version_diff(params["unit"], to_do, _settings(to_do)) if module._diff and PHASES[0] in params["phases"] else {}
     )
-    module.exit_json(changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff)
+    rehearsed = _rehearsed(unit.journal) if changed and PHASES[0] in params["phases"] else {}
+    module.exit_json(
+        changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff, **rehearsed
+    )
+
+
+def _rehearsed(journal: Journal) -> dict[str, t.Any]:
+    """What a rehearsal found, and the same in a sentence."""
+    found = journal.content.get("data", {}).get("rehearsal")
+    return {"rehearsal": found, "msg": told(found)} if found else {}
 
 
 def _settings(to_do: t.Mapping[str, t.Any]) -> str:

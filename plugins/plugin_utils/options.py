@@ -109,6 +109,8 @@ def find_contradictions(options: t.Mapping[str, t.Any]) -> dict[str, str]:
             "rollback_on_failure": "found false with thaw: together; expected true, "
             "or a failure would leave every site frozen (or thaw: unit)"
         }
+    if options["freeze"] == "auto" and options["rehearsal"] == "never":
+        return {"rehearsal": "found never with freeze: auto, which a rehearsal decides; expected auto or always"}
     return traffic.find_contradictions(options)
 
 

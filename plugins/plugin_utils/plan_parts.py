@@ -148,10 +148,27 @@ def warnings(
         found.append(f"thaw: together keeps every site frozen until the last one is verified, about {frozen:.0f} s")
         if options["rollback_scope"] == "unit":
             found.append("thaw: together overrules rollback_scope: a failure takes all units back")
+    found += _of_rehearsals(options, sites)
     if outside:
         names = _some([unit.name for unit in outside])
         live = "nobody looks whether they are live" if ignores else "they have to be live already"
         found.append(f"not selected, though selected units depend on them: {names}; {live}")
+    return found
+
+
+def _of_rehearsals(options: t.Mapping[str, t.Any], sites: t.Sequence[Unit]) -> list[str]:
+    """What rehearsals need, where there are any."""
+    decides = options["freeze"] == "auto"
+    if not sites or options["rehearsal"] == "never" or not (decides or options["rehearsal"] == "always"):
+        return []
+    found = ["migrations are rehearsed: a copy of each site's database is made beside it, and needs room there"]
+    nameless = sorted({unit.bench["name"] for unit in sites if not (unit.bench.get("database") or {}).get("admin")})
+    if nameless:
+        otherwise = (
+            "readers are kept out of the freeze, too" if options["rehearsal"] == "auto" else "nothing is deployed"
+        )
+        unless = "unless root can make schemas by the server's socket"
+        found.append(f"{_some(nameless)} names no database.admin: {unless}, {otherwise}")
     return found
 
 

@@ -242,6 +242,10 @@ class Journal:
         names = [name[: -len(".json")] for name in os.listdir(folder)] if os.path.isdir(folder) else []
         return sorted(names, key=lambda name: (self._number(name), name))
 
+    def earlier(self) -> list[dict[str, t.Any]]:
+        """The records before this one, oldest first."""
+        return [dict(atomic.read_json(self._history_path(name), {})) for name in self.history()]
+
     def can_recall(self, deployment_id: str) -> bool:
         """Whether an earlier deployment is what the unit is on: all that came after it were taken back."""
         names = self.history()
@@ -274,19 +278,29 @@ class Journal:
 #: What of a step's result leaves the server.
 _REPORTED = (
     "action",
+    "additive",
     "apps_installed",
     "backup",
     "checks",
     "error",
     "failed",
+    "freeze_estimate",
     "freeze_seconds",
     "jobs_drained",
     "judgement",
+    "migrate_seconds",
     "migration",
     "passed",
     "percent",
     "reason",
+    "reasons",
+    "rehearsal",
     "release",
+    "restore_seconds",
+    "source",
+    "source_age",
     "tables_touched",
+    "touched_tables",
     "skipped",
+    "verify_seconds",
 )

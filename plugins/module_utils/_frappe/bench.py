@@ -75,6 +75,19 @@ class Bench:
             **options,
         )
 
+    def change(self, site: str, *command: str, timeout: float, **options: t.Any) -> None:
+        """Run a command of bench that changes a site.
+
+        Raises:
+            LockstepError: It can't be started, took too long, or failed: says with what.
+        """
+        done = self.run("--site", site, *command, timeout=timeout, check=False, **options)
+        if done.rc != 0:
+            raise LockstepError(
+                f"bench {' '.join(command)} failed with return code {done.rc}: {done.reason()}",
+                detail=done.tail(20),
+            )
+
     def execute(self, site: str, method: str, timeout: float = LOOK_TIMEOUT) -> t.Any:
         """Call a Python function of an app for a site and return what it printed as JSON.
 

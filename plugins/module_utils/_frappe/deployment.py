@@ -31,7 +31,8 @@ class Options(t.NamedTuple):
     ``steps`` are the shares (percent) in which visitors get to the new release, each watched for ``step_wait`` (s),
     before all do; none where all do at once. With ``hold`` the last share stays until somebody ends it. ``sticky`` says
     what visitors are told apart by. ``rules`` say when the new release fails, ``on_inconclusive`` what too little data
-    means (``back`` or ``go_on``), and ``analysed`` that it does so for the time after a switch, too.
+    means (``back`` or ``go_on``), and ``analysed`` that it does so for the time after a switch, too. ``freeze`` may
+    be ``auto``: what the rehearsal found decides (:attr:`SiteDeployment.freeze`).
     """
 
     apps: t.Sequence[str]
@@ -53,6 +54,7 @@ class Options(t.NamedTuple):
     on_inconclusive: str = "back"
     analysed: bool = False
     smoke_tests: t.Sequence[t.Mapping[str, t.Any]] = ()
+    rehearsal: str = "auto"
 
 
 class SiteDeployment:
@@ -89,6 +91,23 @@ class SiteDeployment:
     @property
     def new(self) -> Bench:
         return self.context.bench(self.after)
+
+    @property
+    def new_apps(self) -> list[str]:
+        """The apps that this deployment installs."""
+        return [app for app in self.options.apps if app not in self.journal.data["installed"]]
+
+    @property
+    def needs_migration(self) -> bool:
+        """Whether the migration of this deployment has anything to do to the data."""
+        return bool(self.journal.data["reasons_to_migrate"] or self.new_apps)
+
+    @property
+    def freeze(self) -> str:
+        """``reads`` or ``full``: with ``auto`` reads go on where a rehearsal has shown that things are only added."""
+        if self.options.freeze != "auto":
+            return self.options.freeze
+        return "reads" if self.journal.data.get("rehearsal", {}).get("additive") else "full"
 
     @property
     def backup_folder(self) -> str:

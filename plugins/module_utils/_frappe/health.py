@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 import typing as t
@@ -34,12 +35,13 @@ class SiteHealth:
 
     Args:
         deployment: The site's deployment.
+        site: The name of a copy that is asked in its stead; None for the site itself.
     """
 
-    def __init__(self, deployment: SiteDeployment) -> None:
+    def __init__(self, deployment: SiteDeployment, site: str | None = None) -> None:
         self._deployment = deployment
         self._context = deployment.context
-        self._site = deployment.site.name
+        self._site = site or deployment.site.name
 
     def of_release(self, release: Release) -> list[Result]:
         """Ask a release on its own socket, and believe what it says of itself: apps, patches, pages.
@@ -47,21 +49,26 @@ class SiteHealth:
         Raises:
             LockstepError: Something is not as it must be; all findings in ``detail``.
         """
+        results = self.look(release)
+        failed = failures(results)
+        if failed:
+            raise LockstepError(f"release {release.id} does not serve the site well: {failed[0]}", detail=failed)
+        return results
+
+    def look(self, release: Release) -> list[Result]:
+        """The same without a verdict: what is found when all is well, or when it was not for a while."""
         checks = self._checks(release)
         known = [*checks.installed(), checks.patched()]
         deadline = time.monotonic() + _WARM_UP
         while True:
             results = [*self._answers(release), *known]
-            failed = _failed(results)
-            if not failed:
+            if not failures(results) or failures(known) or time.monotonic() > deadline:
                 return results
-            if time.monotonic() > deadline or _failed(known):
-                raise LockstepError(f"release {release.id} does not serve the site well: {failed[0]}", detail=failed)
             time.sleep(_LOOK_AGAIN)
 
     def _answers(self, release: Release) -> list[Result]:
         return site_health.check_site(
-            self._on(release).direct(),
+            dataclasses.replace(self._on(release).direct(), host=self._deployment.site.name),
             release=release.id,
             assets=os.path.join(self._context.bench(release).sites_folder, "assets"),
             endpoints=self._deployment.options.endpoints,
@@ -147,7 +154,8 @@ class SiteHealth:
         return SiteChecks(self._on(release), options.apps, options.endpoints)
 
 
-def _failed(results: t.Sequence[Result]) -> list[str]:
+def failures(results: t.Sequence[Result]) -> list[str]:
+    """What of a release's answers is not as it must be, in words."""
     failed = [f"{result.name}: {result.message}" for result in results if result.passed is False]
     # Who asks a release of ours on its own socket gets its name: no header there means that somebody else answered.
     silent = [result for result in results if result.passed is None and result.name in ("release", "accessible")]

@@ -22,14 +22,17 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, beneath, clock, folders
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import backups
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import backup
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import fingerprint, schema, touched
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote, text
 
 # Written by a migration that has nothing to do, or the books of what was installed and migrated (measured).
 BOOKKEEPING = frozenset(
     {
+        # The index of its search, which it makes anew: a DocType that is synchronized loses its entry there.
+        "__global_search",
         "tabDefaultValue",
         "tabDocField",
         "tabDocPerm",
@@ -50,6 +53,9 @@ BOOKKEEPING = frozenset(
 #: What Frappe's scheduler notes whenever a job ran (frappe/core/doctype/scheduled_job_type): no user's doing, and every
 #: migration touches the table.
 _JOBS, _RAN = "tabScheduled Job Type", "last_execution"
+
+#: What Frappe writes down at the end of a migration, in the site's folder.
+_TOUCHED = "touched_tables.json"
 
 #: Bytes of table data that are read for fingerprints while writes are blocked: about a second's worth.
 _BUDGET = 256 * 1024 * 1024
@@ -87,12 +93,44 @@ def begin(deployment: SiteDeployment) -> dict[str, t.Any]:
     if os.path.exists(os.path.join(folder, "after.json")):
         os.unlink(os.path.join(folder, "after.json"))
     atomic.write_json(os.path.join(folder, "before.json"), schema.snapshot(database))
+    return moment(database)
+
+
+def moment(database: Database) -> dict[str, t.Any]:
+    """The moment before a migration: what is written from here on is its doing.
+
+    Returns:
+        ``moment`` (the server's clock) and ``empty`` (tables without a row), for :func:`touched.touched`.
+    """
     state = touched.look(database)
     if state.just_written():
         # The server's times are whole seconds: what users wrote in this one would count as the migration's doing.
         time.sleep(1 - state.now % 1)
         state = touched.look(database)
     return {"moment": state.now, "empty": sorted(state.empty)}
+
+
+def old_columns(before: t.Mapping[str, t.Any], tables: t.Iterable[str]) -> dict[str, list[str]]:
+    """The columns in which rows of before must be what they were, by table; bookkeeping and new tables have none.
+
+    Args:
+        before: The schema of before (:func:`schema.snapshot`).
+        tables: Names of tables.
+    """
+    there = before["tables"]
+    return {name: sorted(there[name]["columns"]) for name in tables if name in there and name not in BOOKKEEPING}
+
+
+def touched_tables(database: Database, folder: str, began: t.Mapping[str, t.Any]) -> set[str] | None:
+    """The tables that a migration touched; None for everything.
+
+    Args:
+        database: The database.
+        folder: The site's data, where Frappe wrote them down.
+        began: From :func:`moment`.
+    """
+    logged = touched.read_logs([_read(os.path.join(folder, _TOUCHED))])
+    return touched.touched(logged, began["moment"], touched.look(database), empty_before=began["empty"])
 
 
 def end(deployment: SiteDeployment) -> int:
@@ -115,8 +153,7 @@ def end(deployment: SiteDeployment) -> int:
     after = schema.snapshot(database)
     found = tables_to_restore(deployment, began, everything=everything)
     names = sorted(after["tables"]) if found is None else sorted(set(found) & after["tables"].keys())
-    data = [name for name in names if name in before["tables"] and name not in BOOKKEEPING]
-    old_columns = {name: sorted(before["tables"][name]["columns"]) for name in data}
+    columns = old_columns(before, names)
     compared = _compared(after["tables"])
     additive = not everything and schema.is_additive(schema.difference(before, after))
     content = {
@@ -126,8 +163,8 @@ def end(deployment: SiteDeployment) -> int:
         "additive": additive,
         "compared": compared,
         "prints": fingerprint.fingerprints(database, names, compared, budget_bytes=_BUDGET),
-        "old_columns": old_columns,
-        "old_prints": fingerprint.fingerprints(database, data, columns=old_columns, budget_bytes=_BUDGET)
+        "old_columns": columns,
+        "old_prints": fingerprint.fingerprints(database, columns, columns=columns, budget_bytes=_BUDGET)
         if additive
         else {},
     }
@@ -145,9 +182,7 @@ def tables_to_restore(
     if recorded is not None:
         # Since it was written down, users have written too: looking again would take their tables for the migration's.
         return list(recorded["touched"])
-    logged = touched.read_logs([_read(_touched_file(deployment))])
-    state = touched.look(deployment.database())
-    names = touched.touched(logged, began["moment"], state, empty_before=began["empty"])
+    names = touched_tables(deployment.database(), deployment.site.folder, began)
     return None if names is None else sorted(names)
 
 
@@ -227,7 +262,7 @@ def _old_rows_unchanged(deployment: SiteDeployment, recorded: t.Mapping[str, t.A
     admin = deployment.admin()
     if taken is None or "folder" not in taken.intent or admin is None:
         return False
-    content = backup.read(taken.intent["folder"])
+    content = backups.read(taken.intent["folder"])
     saved = fingerprint.of_backup(
         admin,
         deployment.database(),
@@ -273,7 +308,7 @@ def _read(path: str) -> str | None:
 
 def _touched_file(deployment: SiteDeployment, *, remove: bool = False) -> str:
     """Where frappe writes the tables a migration touched: the site is passive then, its folder is the data itself."""
-    path = os.path.join(deployment.site.folder, "touched_tables.json")
+    path = os.path.join(deployment.site.folder, _TOUCHED)
     if remove and os.path.exists(path):
         os.unlink(path)
     return path

@@ -69,6 +69,36 @@ end
 return count
 """
 
+#: Remove what one site put into the queues, and the queues of a bench id that is this site's alone (rq/job.py,
+#: rq/queue.py, rq/registry.py): what it queued under such a name, no worker ever takes.
+_DISCARD = """
+local site, bench, count = ARGV[1], ARGV[2], 0
+local function own(id)
+  local mark = string.sub(id, #site + 1, #site + 2)
+  return string.sub(id, 1, #site) == site and (mark == '||' or mark == '::')
+end
+local function drop(id)
+  for _, kind in ipairs({'rq:job:', 'rq:results:', 'rq:executions:'}) do redis.call('DEL', kind .. id) end
+  redis.call('DEL', 'rq:job:' .. id .. ':dependents', 'rq:job:' .. id .. ':executions')
+  count = count + 1
+end
+for _, key in ipairs(redis.call('SMEMBERS', 'rq:queues')) do
+  local name = string.sub(key, #'rq:queue:' + 1)
+  local ours = string.sub(name, 1, #bench + 1) == bench .. ':'
+  for _, id in ipairs(redis.call('LRANGE', key, 0, -1)) do
+    if ours or own(id) then redis.call('LREM', key, 0, id) drop(id) end
+  end
+  for _, kind in ipairs({'wip', 'finished', 'failed', 'deferred', 'scheduled', 'canceled'}) do
+    local registry = 'rq:' .. kind .. ':' .. name
+    for _, id in ipairs(redis.call('ZRANGE', registry, 0, -1)) do
+      if ours or own(id) then redis.call('ZREM', registry, id) drop(id) end
+    end
+  end
+  if ours then redis.call('DEL', key) redis.call('SREM', 'rq:queues', key) end
+end
+return count
+"""
+
 _AGAIN = 0.1
 
 
@@ -130,3 +160,23 @@ def wait_for_jobs(bench: Bench, site: str, timeout: float) -> Jobs:
             f"the job queue of {bench.path} can't be asked", hint="is its Redis up?", detail=done.tail(3)
         )
     return Jobs(**json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def discard_jobs(bench: Bench, site: str, bench_id: str) -> int:
+    """Remove the jobs that a copy of a site put into a bench's queue.
+
+    Args:
+        bench: The bench.
+        site: The copy's name.
+        bench_id: The ``bench_id`` in its configuration, which no worker goes by.
+
+    Returns:
+        How many there were.
+
+    Raises:
+        LockstepError: The queue's Redis does not answer, or refuses.
+    """
+    answer = redis.ask(str(bench.common_config().get("redis_queue", "")), "EVAL", _DISCARD, "0", site, bench_id)
+    if not answer.startswith(":"):
+        raise LockstepError(f"the jobs of {site} can't be removed from the queue of {bench.path}: {answer.lstrip('-')}")
+    return int(answer[1:])

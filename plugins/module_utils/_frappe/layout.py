@@ -88,6 +88,11 @@ class Layout:
     def backups(self, site: str) -> str:
         return os.path.join(self._backup_dir, valid_name("site", site))
 
+    @property
+    def rehearsals(self) -> str:
+        """Where the data of copies of sites lies for a while; not among the data of sites, which stays."""
+        return os.path.join(self.root, "rehearsals")
+
     def source(self, app: App) -> str:
         """The repository an app is cloned from; its last part is the app's name, as bench derives it from there."""
         return os.path.join(self.root, "sources", app.commit[:12], app.name)

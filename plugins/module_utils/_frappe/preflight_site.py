@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, snapshot
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import claims
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import backups, claims
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import resources as res
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.findings import Findings, gather
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
@@ -210,19 +210,12 @@ def backup_need(context: BenchContext, live: LiveSite) -> res.Need:
     database = live.database()
     size = sum(table.bytes for table in tables.listing(database.query, database.name).values())
     folder = context.layout.backups(live.name)
-    older = _newest_backup(folder)
+    older = backups.newest(folder)
     for name in FILE_FOLDERS:
         known = snapshot.listing(os.path.join(older, "files", name)) if older else {}
         now = snapshot.listing(os.path.join(live.site.folder, name))
         size += sum(state[0] for path, state in now.items() if known.get(path) != state)
     return res.Need(f"the backup of {live.name}", folder, size)
-
-
-def _newest_backup(folder: str) -> str | None:
-    """The newest finished backup; ids begin with their time, so names sort by age."""
-    names = sorted(os.listdir(folder), reverse=True) if os.path.isdir(folder) else []
-    paths = [os.path.join(folder, name) for name in names]
-    return next((path for path in paths if atomic.read_json(os.path.join(path, "backup.json"))), None)
 
 
 def sharing(sites_folder: str, config: t.Mapping[str, t.Any], path: str) -> list[str]:

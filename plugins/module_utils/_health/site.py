@@ -45,6 +45,7 @@ class Transport:
         verify: Whether its certificate must be valid for the name.
         timeout: Seconds one request may take.
         side: Which of two releases that share the visitors is meant, ``live`` or ``candidate``; see ``_nginx.slots``.
+        host: The Host header of a copy that is asked directly: its own name need not be one that may stand there.
     """
 
     site: str
@@ -53,10 +54,11 @@ class Transport:
     verify: bool = True
     timeout: float = 30.0
     side: str | None = None
+    host: str | None = None
 
     def url(self, path: str) -> str:
         """The URL of a path of the site."""
-        return f"{'https' if self.tls else 'http'}://{self.site}{path}"
+        return f"{'https' if self.tls else 'http'}://{self.host or self.site}{path}"
 
     def headers(self, more: t.Mapping[str, str] | None = None) -> dict[str, str]:
         """What nginx would add is added where a release is asked directly."""

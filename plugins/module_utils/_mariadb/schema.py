@@ -18,6 +18,17 @@ Snapshot = dict[str, dict[str, t.Any]]
 _PARTS = ("columns", "indexes", "constraints")
 _OTHERS = ("views", "sequences", "triggers", "routines", "events")
 
+# How one of each is called. Routines have their kind in their names, constraints too.
+_ONE_OF = {
+    "tables": "table",
+    "views": "view",
+    "sequences": "sequence",
+    "triggers": "trigger",
+    "routines": "routine",
+    "events": "event",
+}
+_ONE_PART_OF = {"columns": "column ", "indexes": "index ", "constraints": ""}
+
 
 def snapshot(database: Database) -> Snapshot:
     """The schema as a structure that can be kept as JSON.
@@ -156,8 +167,32 @@ def _compare_tables(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any])
     return found
 
 
+def named(found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """A difference with no more than the names of what is new, which may be hundreds of tables.
+
+    Args:
+        found: From :func:`difference`.
+    """
+    brief = {kind: _named(part) for kind, part in found.items()}
+    if "changed" in brief.get("tables", {}):
+        brief["tables"]["changed"] = {
+            name: {key: _named(part) if key in _PARTS else part for key, part in table.items()}
+            for name, table in brief["tables"]["changed"].items()
+        }
+    return brief
+
+
+def _named(part: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    return {**part, "added": sorted(part["added"])} if "added" in part else dict(part)
+
+
 def is_additive(found: t.Mapping[str, t.Any]) -> bool:
-    """Whether code that knew the schema before works on the one after as it did before.
+    """Whether code that knew the schema before works on the one after as it did before, see :func:`objections`."""
+    return not objections(found)
+
+
+def objections(found: t.Mapping[str, t.Any]) -> list[str]:
+    """Why code that knew the schema before may not work on the one after as it did before.
 
     Additions are: new tables, views, sequences, routines; new columns that may be NULL, have a default or are computed;
     new indexes that aren't unique. Everything else is not, on purpose also what often does no harm:
@@ -170,32 +205,65 @@ def is_additive(found: t.Mapping[str, t.Any]) -> bool:
 
     Args:
         found: From :func:`difference`.
+
+    Returns:
+        One sentence for each thing that is no addition; none if all are.
     """
+    said: list[str] = []
+    for kind, part in found.items():
+        one = _ONE_OF[kind]
+        said += [f"{one} {name} is gone" for name in part.get("removed", [])]
+        if kind != "tables":
+            said += [f"{one} {name} is another" for name in part.get("changed", {})]
+    said += [f"event {name} is new, and acts by itself" for name in found.get("events", {}).get("added", {})]
     tables = found.get("tables", {})
     new = tables.get("added", {})
-    parts = [found.get(kind, {}) for kind in _OTHERS]
-    if any(part.get("removed") or part.get("changed") for part in [{**tables, "changed": {}}, *parts]):
-        return False
-    if found.get("events") or any(one["table"] not in new for one in _added(found, "triggers")):
-        return False
-    keys = [one for table in new.values() for name, one in table["constraints"].items() if "refers_to" in one]
-    if any(key["refers_to"] not in new for key in keys):
-        return False
-    return all(_only_adds(table) for table in tables.get("changed", {}).values())
+    said += [
+        f"trigger {name} is new on table {one['table']}, which was there"
+        for name, one in found.get("triggers", {}).get("added", {}).items()
+        if one["table"] not in new
+    ]
+    said += [
+        f"{key} of the new table {name} refers to table {one['refers_to']}, which was there"
+        for name, table in new.items()
+        for key, one in table["constraints"].items()
+        if "refers_to" in one and one["refers_to"] not in new
+    ]
+    for name, table in tables.get("changed", {}).items():
+        said += [f"table {name}: {words}" for words in _no_additions(table)]
+    return said
 
 
-def _added(found: t.Mapping[str, t.Any], kind: str) -> list[dict[str, t.Any]]:
-    return list(found.get(kind, {}).get("added", {}).values())
+def _no_additions(table: t.Mapping[str, t.Any]) -> list[str]:
+    """What of a changed table is no addition."""
+    said = []
+    for parts, one in _ONE_PART_OF.items():
+        part = table.get(parts, {})
+        said += [f"{one}{name} is gone" for name in part.get("removed", [])]
+        said += [f"{one}{name} is another ({_differing(both)})" for name, both in part.get("changed", {}).items()]
+    said += [f"{name} is new" for name in table.get("constraints", {}).get("added", {})]
+    added = table.get("columns", {}).get("added", {})
+    said += [
+        f"column {name} is new, and has to be given with every row"
+        for name, column in added.items()
+        if not _may_be_left_out(column)
+    ]
+    indexes = table.get("indexes", {}).get("added", {})
+    said += [f"index {name} is new and unique" for name, index in indexes.items() if index["unique"]]
+    if "before" in table:
+        said.append(f"it is another itself ({_differing(table)})")
+    return said
 
 
-def _only_adds(table: t.Mapping[str, t.Any]) -> bool:
-    if set(table) - {"columns", "indexes"}:
-        return False
-    if any(set(part) - {"added"} for part in table.values()):
-        return False
-    columns = table.get("columns", {}).get("added", {}).values()
-    indexes = table.get("indexes", {}).get("added", {}).values()
-    return all(_may_be_left_out(column) for column in columns) and not any(index["unique"] for index in indexes)
+def _differing(both: t.Mapping[str, t.Any]) -> str:
+    """What differs between two definitions, in words."""
+    before, after = both["before"], both["after"]
+    names = [name for name in after if before.get(name) != after[name]]
+    return ", ".join(f"{name} {_word(before.get(name))}, now {_word(after[name])}" for name in names)
+
+
+def _word(value: t.Any) -> str:
+    return "none" if value is None else str(value)
 
 
 def _may_be_left_out(column: t.Mapping[str, t.Any]) -> bool:

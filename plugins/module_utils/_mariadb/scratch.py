@@ -20,8 +20,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session i
 
 PREFIX = "_lockstep_"
 
-# The current user as GRANTEE has it: 'name'@'host'.
-_ME = r"REGEXP_REPLACE(CURRENT_USER(), '^(.*)@(.*)$', '\'\\1\'@\'\\2\'')"
+#: The current user as GRANTEE has it: 'name'@'host'.
+ME = r"REGEXP_REPLACE(CURRENT_USER(), '^(.*)@(.*)$', '\'\\1\'@\'\\2\'')"
 
 _LOCAL = (None, "", "localhost", "127.0.0.1", "::1")
 _IN_SCRATCH = {"SELECT", "INSERT", "CREATE", "DROP", "ALTER", "INDEX", "REFERENCES", "LOCK TABLES"}
@@ -58,7 +58,7 @@ def find_admin(database: Database, user: str | None = None, password: str | None
 
 def _root(database: Database) -> Database | None:
     """``root`` by the socket that the server says it has, if it is the same server that answers there."""
-    if os.geteuid() != 0 or (database.socket is None and database.host not in _LOCAL):
+    if os.geteuid() != 0 or not is_local(database):
         return None
     with Session(database) as session:
         socket = session.query("SELECT @@socket")[0][0]
@@ -75,15 +75,20 @@ def _root(database: Database) -> Database | None:
     return root if known == "1" else None
 
 
+def is_local(database: Database) -> bool:
+    """Whether a database's server is on this machine, by the way it is reached."""
+    return database.socket is not None or database.host in _LOCAL
+
+
 def _may(admin: Database, database: Database) -> bool:
     """Whether the privileges suffice. Those that come by a role don't count: the server doesn't list them by user."""
     sample = PREFIX + "0" * 12
     rows = admin.query(
-        f"SELECT PRIVILEGE_TYPE, '*' FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = {_ME}"
+        f"SELECT PRIVILEGE_TYPE, '*' FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = {ME}"
         " UNION SELECT PRIVILEGE_TYPE, 'scratch' FROM information_schema.SCHEMA_PRIVILEGES"
-        f" WHERE GRANTEE = {_ME} AND {text(sample)} LIKE TABLE_SCHEMA"
+        f" WHERE GRANTEE = {ME} AND {text(sample)} LIKE TABLE_SCHEMA"
         " UNION SELECT PRIVILEGE_TYPE, 'site' FROM information_schema.SCHEMA_PRIVILEGES"
-        f" WHERE GRANTEE = {_ME} AND {text(database.name)} LIKE TABLE_SCHEMA"
+        f" WHERE GRANTEE = {ME} AND {text(database.name)} LIKE TABLE_SCHEMA"
     )
     everywhere = {kind for kind, scope in rows if scope == "*"}
     scratch = everywhere | {kind for kind, scope in rows if scope == "scratch"}
@@ -114,13 +119,27 @@ def scratch_schema(
         The schema as the admin sees it.
     """
     name = scratch_name(database, purpose)
-    end_orphans(admin, name)
-    drop_schema(admin, name)
-    admin.execute(f"CREATE DATABASE {quote(name)} CHARACTER SET {quote(charset)} COLLATE {quote(collation)}")
     try:
-        yield admin.schema(name)
+        yield make_schema(admin, name, charset, collation)
     finally:
         drop_schema(admin, name)
+
+
+def make_schema(admin: Database, name: str, charset: str, collation: str) -> Database:
+    """Make an empty scratch schema; what a crash left of one of that name is dropped before.
+
+    Returns:
+        The schema as the admin sees it.
+    """
+    clear_schema(admin, name)
+    admin.execute(f"CREATE DATABASE {quote(name)} CHARACTER SET {quote(charset)} COLLATE {quote(collation)}")
+    return admin.schema(name)
+
+
+def clear_schema(admin: Database, name: str) -> None:
+    """Drop a scratch schema that somebody of ours who was killed may still be at work on."""
+    end_orphans(admin, name)
+    drop_schema(admin, name)
 
 
 def drop_schema(admin: Database, name: str) -> None:

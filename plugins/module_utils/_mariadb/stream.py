@@ -17,7 +17,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.parallel 
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import blockers
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.split import Part, Splitter
 
-_ARGUMENTS = (
+#: How tables are dumped, whatever for.
+ARGUMENTS = (
     "--hex-blob",
     "--no-autocommit",
     "--no-tablespaces",
@@ -53,7 +54,7 @@ def dump_tables(
         LockstepError: A table is locked by others, the server is gone, or the parts can't be written.
     """
     with tempfile.TemporaryFile() as complaints:
-        arguments = [*_ARGUMENTS, "--lock-tables" if lock else "--skip-lock-tables", "--tables", "--", database.name]
+        arguments = [*ARGUMENTS, "--lock-tables" if lock else "--skip-lock-tables", "--tables", "--", database.name]
         child = crew.start(
             lambda: database.spawn(
                 DUMP, [*arguments, *tables], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints

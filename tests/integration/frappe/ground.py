@@ -105,9 +105,9 @@ class Ground:
         unit.advance(PHASES, unit.to_do(), undo_on_failure=True)
         return unit
 
-    def roll_back(self, site: str, **options: t.Any) -> Journal:
-        """Undo the newest deployment of a site."""
-        deployment_id = self.journal(site).deployment_id
+    def roll_back(self, site: str, deployment_id: str | None = None, **options: t.Any) -> Journal:
+        """Undo a deployment of a site; the newest one if no other is named."""
+        deployment_id = deployment_id or self.journal(site).deployment_id
         assert deployment_id is not None
         given = {"reason": "the test says so", "rollback_data": False, **options}
         rollback = SiteRollback(self.context, unit=site, site=site, deployment_id=deployment_id, **given)

@@ -187,6 +187,20 @@ def test_a_failing_second_site_takes_the_first_one_back_with_what_was_written_si
     assert thaw["intent"]["thawed_at"], "users of the first site had written to the new version"
 
 
+def test_a_failure_that_was_rehearsed_is_told_and_the_users_of_that_site_notice_nothing(failing: Sites) -> None:
+    first, second, _third = FAILING
+    with failing.client() as client:
+        done = failing.play(DEPLOY, strategy="rolling", rehearsal="always")
+    assert done.returncode != 0
+    assert f"{second} (prepare): the migration was rehearsed on a copy of the site and fails there" in done.stdout
+    assert client.sites[second].refused == 0, "writes were never blocked"
+    require_nothing_lost(client)
+    assert failing.versions() == ["0.9.0"] * 3, done.stdout[-6000:]
+    assert [step["phase"] for step in failing.journal(second)["steps"]] == ["prepare"]
+    rehearsed = failing.journal(first)["steps"][0]["result"]
+    assert (rehearsed["rehearsal"], rehearsed["additive"]) == ("passed", False)
+
+
 def test_sites_that_thaw_together_are_all_old_when_one_fails(failing: Sites) -> None:
     first, _second, _third = FAILING
     before = failing.content(first)

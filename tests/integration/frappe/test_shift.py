@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import threading
 import typing as t
 
 import pytest
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.decision import Decision
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import shift
@@ -19,6 +21,7 @@ from tests.integration.frappe.ground import As, Ground
 from tests.integration.frappe.test_site import when
 from tests.support.asking import ask
 from tests.support.client import Client
+from tests.support.daemons import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -42,9 +45,9 @@ def test_visitors_follow_step_by_step_and_lose_nothing(
     ground: Ground, found: As, additive: list[App], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shares, traffic = [], ground.context.traffic(TWO)
-    when(monkeypatch, shift.SiteHealth, "watch", lambda: shares.append(traffic.slots.percent()))
+    when(monkeypatch, shift.Judging, "watch", lambda: shares.append(traffic.slots.percent()))
     with Client(ground.stage.bench.http_port, [TWO], pause=0.01) as client:
-        unit = ground.deploy(TWO, additive, steps=(5, 25, 50), step_wait=1)
+        unit = ground.deploy(TWO, additive, steps=(5, 25, 50), step_wait=1, on_inconclusive="go_on")
     seen = client.sites[TWO]
     assert shares[:3] == [5, 25, 50]
     assert (seen.failed_reads, seen.failed_writes, client.lost(TWO)) == ([], [], [])
@@ -63,7 +66,7 @@ def test_visitors_follow_step_by_step_and_lose_nothing(
 def test_the_scheduler_stays_with_the_release_before_until_all_visitors_are_on_the_new_one(
     ground: Ground, found: As, additive: list[App]
 ) -> None:
-    unit = ground.unit(TWO, additive, steps=(50,), step_wait=0)
+    unit = ground.unit(TWO, additive, steps=(50,), step_wait=0, on_inconclusive="go_on")
     to_do = unit.to_do()
     unit.advance(PHASES[: PHASES.index("shift")], to_do, undo_on_failure=True)
     assert unit.state() == "shared"
@@ -87,11 +90,11 @@ def test_visitors_of_a_step_that_fails_are_back_at_once_and_what_they_wrote_stay
 ) -> None:
     traffic, old = ground.context.traffic(TWO), ground.context.live_release(TWO)
 
-    def fails(*_given: t.Any) -> None:
+    def fails(*_given: t.Any, **_more: t.Any) -> None:
         assert traffic.slots.percent() == 25
         raise LockstepError("it answers late")
 
-    monkeypatch.setattr(shift.SiteHealth, "watch", fails)
+    monkeypatch.setattr(shift.Judging, "watch", fails)
     with Client(ground.stage.bench.http_port, [TWO], pause=0.01) as client:
         with pytest.raises(
             LockstepError, match=r"with 25 % of the visitors: it answers late; all .* are back"
@@ -110,9 +113,16 @@ def test_visitors_of_a_step_that_fails_are_back_at_once_and_what_they_wrote_stay
 
 
 def test_two_releases_do_not_share_data_that_the_migration_changed(ground: Ground, found: As) -> None:
-    with pytest.raises(LockstepError, match="can't share this site's visitors: the migration did more") as caught:
+    with pytest.raises(LockstepError, match="can't share this site's visitors, its migration does more") as caught:
         ground.deploy(TWO, steps=(5,))
-    assert "traffic_strategy=instant" in str(caught.value.hint)
+    assert caught.value.phase == "prepare", "nobody was frozen"
+    assert "traffic_strategy=instant, which blocks writes for about" in str(caught.value.hint)
+    assert "users can write" in str(caught.value.left)
+    found.require()
+    # Who declines the rehearsal learns it later, and still before anybody gets there.
+    with pytest.raises(LockstepError, match="can't share this site's visitors: the migration did more") as caught:
+        ground.deploy(TWO, steps=(5,), rehearsal="never")
+    assert caught.value.phase == "switch"
     assert "users can write" in str(caught.value.left)
     found.require()
 
@@ -120,7 +130,7 @@ def test_two_releases_do_not_share_data_that_the_migration_changed(ground: Groun
 def test_a_site_whose_deployment_died_amid_a_share_goes_back_whole(
     ground: Ground, found: As, additive: list[App]
 ) -> None:
-    unit = ground.unit(TWO, additive, steps=(25,), step_wait=0)
+    unit = ground.unit(TWO, additive, steps=(25,), step_wait=0, on_inconclusive="go_on")
     ground.die(unit, shift, "move")
     traffic = ground.context.traffic(TWO)
     assert traffic.slots.percent() == 25
@@ -130,4 +140,69 @@ def test_a_site_whose_deployment_died_amid_a_share_goes_back_whole(
     assert (traffic.slots.percent(), traffic.slots.candidate()) == (0, None)
     assert ground.get(TWO, "read") == [11]
     clean(ground)
+    found.require()
+
+
+def test_a_share_that_nothing_can_be_concluded_from_is_no_pass(ground: Ground, found: As, additive: list[App]) -> None:
+    with pytest.raises(LockstepError, match=r"with 5 % of the visitors: inconclusive: .*back on release"):
+        ground.deploy(TWO, additive, steps=(5,), step_wait=0)
+    assert ground.get(TWO, "version") == "0.9.0"
+    assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
+def test_a_release_that_answers_with_errors_loses_its_visitors_by_itself(ground: Ground, found: As) -> None:
+    rules = {"minutes": 1, "min_requests": 20}
+    with ground.release(ground.stage.apps({**OLD, "custom_app": "v1.0.0-unhealthy"})) as apps:
+        port, over = ground.stage.bench.http_port, threading.Event()
+
+        def visit() -> None:
+            while not over.wait(0.02):
+                ask(port, TWO, VERSION)
+
+        visitors = [threading.Thread(target=visit) for _ignored in range(2)]
+        for visitor in visitors:
+            visitor.start()
+        try:
+            with pytest.raises(LockstepError, match=r"with 50 % of the visitors: .*errors.*back on release") as caught:
+                ground.deploy(TWO, apps, steps=(50,), step_wait=240, rules=rules)
+        finally:
+            over.set()
+        assert caught.value.phase == "shift"
+        shift_step = ground.journal(TWO).last("shift")
+        assert shift_step is not None
+        assert shift_step.record["seconds"] < 200, "nobody waited for the end of the step"
+        assert ground.get(TWO, "version") == "0.9.0"
+        assert ground.roll_back(TWO).status == "restored"
+        ground.stage.bench.sql(TWO, "DELETE FROM `tabError Log`")
+        found.require()
+
+
+def test_a_share_that_is_held_ends_by_somebodys_word(ground: Ground, found: As, additive: list[App]) -> None:
+    traffic = ground.context.traffic(TWO)
+    for promote, version in ((False, "0.9.0"), (True, "1.0.1")):
+        unit = ground.unit(TWO, additive, steps=(50,), step_wait=0, hold=True, on_inconclusive="go_on")
+        to_do = unit.to_do()
+        unit.advance(PHASES[: PHASES.index("shift")], to_do, undo_on_failure=True)
+        result: list[Exception | None] = []
+
+        def advance(unit: t.Any = unit, to_do: t.Any = to_do, result: list[Exception | None] = result) -> None:
+            try:
+                unit.advance(PHASES, to_do, undo_on_failure=True)
+                result.append(None)
+            except LockstepError as error:
+                result.append(error)
+
+        held = threading.Thread(target=advance)
+        held.start()
+        wait_until(lambda: traffic.slots.percent() == 50, 60, "half of the visitors are there")
+        Decision(ground.context.unit_folder(TWO)).take("another", promote=True, by="ada", reason="not this one")
+        assert traffic.slots.percent() == 50
+        deployment_id = str(ground.journal(TWO).deployment_id)
+        Decision(ground.context.unit_folder(TWO)).take(deployment_id, promote=promote, by="ada", reason="it sells less")
+        held.join(120)
+        assert ground.get(TWO, "version") == version
+        assert (result[0] is None) == promote
+        assert promote or "ada ended it: it sells less" in str(result[0])
+        assert ground.roll_back(TWO).status == "restored"
     found.require()

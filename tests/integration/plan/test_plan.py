@@ -397,3 +397,15 @@ def test_sites_that_would_stay_frozen_after_a_failure_are_refused(desk: Desk) ->
     [error] = done.errors
     assert error.startswith("deployment.yml:")
     assert error.endswith(f"options.{message}")
+
+
+def test_what_rehearsals_need_is_said_before(desk: Desk) -> None:
+    assert "rehearsed" not in "\n".join(desk.plan()["warnings"])
+    said = "\n".join(desk.plan("-e", "freeze=auto")["warnings"])
+    assert "migrations are rehearsed: a copy of each site's database is made beside it" in said
+    assert "frappe-bench names no database.admin" in said
+    assert "readers are kept out of the freeze, too" in said
+    assert "nothing is deployed" in "\n".join(desk.plan("-e", "rehearsal=always")["warnings"])
+    done = desk.run("-e", "freeze=auto", "-e", "rehearsal=never")
+    assert done.rc != 0
+    assert "found never with freeze: auto" in done.output

@@ -106,6 +106,15 @@ def test_what_is_frozen_together_has_to_go_back_by_itself(thaw: str, back: bool,
     assert list(found) == (["rollback_on_failure"] if wrong else [])
 
 
+@pytest.mark.parametrize(
+    ("freeze", "rehearsal", "wrong"),
+    [("auto", "never", True), ("auto", "auto", False), ("auto", "always", False), ("reads", "never", False)],
+)
+def test_what_a_rehearsal_decides_needs_one(freeze: str, rehearsal: str, wrong: bool) -> None:
+    found = options.find_contradictions({**options.defaults(), "freeze": freeze, "rehearsal": rehearsal})
+    assert list(found) == (["rehearsal"] if wrong else [])
+
+
 def test_the_defaults_are_those_of_the_source_document() -> None:
     found = options.defaults()
     assert (found["batch_size"], found["wait_time"]) == (1, 30)

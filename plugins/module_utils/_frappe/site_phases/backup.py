@@ -10,7 +10,6 @@ import os
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock, folders, snapshot
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
@@ -71,18 +70,6 @@ def take(deployment: SiteDeployment) -> dict[str, t.Any]:
     _save_config(deployment)
     atomic.write_json(os.path.join(folder, "backup.json"), content)
     return content
-
-
-def read(folder: str) -> dict[str, t.Any]:
-    """The record of a finished backup.
-
-    Raises:
-        LockstepError: There is none in this folder.
-    """
-    content = atomic.read_json(os.path.join(folder, "backup.json"))
-    if content is None:
-        raise LockstepError(f"{folder} holds no finished backup")
-    return dict(content)
 
 
 def restore_files(deployment: SiteDeployment, folder: str, tables: t.Collection[str] | None) -> int:

@@ -40,7 +40,7 @@ def stop_writes(deployment: SiteDeployment, releases: t.Sequence[Release]) -> di
         LockstepError: The freeze is not in force, or a request or job doesn't end in time.
     """
     options, benches = deployment.options, [deployment.context.bench(release) for release in releases]
-    if options.freeze == "full" or deployment.site.refuses_readers():
+    if deployment.freeze == "full" or deployment.site.refuses_readers():
         # Who closed the site to readers doesn't want them to see it while it is frozen for us.
         deployment.traffic.close()
     deployment.site.freeze()

@@ -15,7 +15,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomi
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import backups, impact
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.orphan import end_orphan, identify
@@ -38,7 +38,7 @@ class Migrate(Phase):
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         end_orphan(step.intent.get("process"))
-        new_apps = [app for app in deployment.options.apps if app not in deployment.journal.data["installed"]]
+        new_apps = deployment.new_apps
         needed = bool(deployment.journal.data["reasons_to_migrate"])
         with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
             # A request that only reads can still have put a job into the queue.
@@ -90,22 +90,14 @@ class Migrate(Phase):
             watch.of_process(pid)
 
         began = time.monotonic()
-        with watcher.Watcher(deployment.database()) as watch:
-            done = deployment.new.run(
-                "--site",
-                deployment.site.name,
-                *command,
-                timeout=deployment.options.timeout,
-                check=False,
-                started=started,
-            )
-        self._seconds += time.monotonic() - began
-        step.note(process=None)
-        if done.rc != 0:
-            raise LockstepError(
-                f"bench {' '.join(command)} failed with return code {done.rc}: {done.reason()}",
-                detail=done.tail(20),
-            )
+        try:
+            with watcher.Watcher(deployment.database()) as watch:
+                deployment.new.change(
+                    deployment.site.name, *command, timeout=deployment.options.timeout, started=started
+                )
+        finally:
+            self._seconds += time.monotonic() - began
+            step.note(process=None)
 
     def _undo_settings(self, step: Step) -> None:
         """Put back the settings we changed, from the backup: values may be secrets, so the journal has only names."""
@@ -163,7 +155,7 @@ def _needed(deployment: SiteDeployment, step: Step) -> tuple[str, dict[str, t.An
         raise LockstepError("the migration changed data and no backup was taken (skip_backup)")
     folder = taken.intent["folder"]
     tables = impact.tables_to_restore(deployment, step.intent["began"], everything=bool(step.intent["install"]))
-    return folder, backup.read(folder), tables
+    return folder, backups.read(folder), tables
 
 
 def _await_migration_lock(deployment: SiteDeployment) -> None:

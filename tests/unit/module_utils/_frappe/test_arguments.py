@@ -15,6 +15,7 @@ GIVEN = {
     "site_apps": ["frappe"],
     "config": '{"limit": 5}',
     "freeze": "reads",
+    "rehearsal": "auto",
     "backup": True,
     "tests": [],
     "smoke_tests": [],

@@ -42,7 +42,8 @@ def test_writes_are_only_stopped_after_that_time(monkeypatch: pytest.MonkeyPatch
     bench = types.SimpleNamespace(settings_age=lambda: 60.0, common_config=dict)
     site = types.SimpleNamespace(freeze=lambda: done.append("frozen"), refuses_readers=lambda: False)
     deployment: t.Any = types.SimpleNamespace(
-        options=types.SimpleNamespace(drain_timeout=1.0, freeze="reads"),
+        options=types.SimpleNamespace(drain_timeout=1.0),
+        freeze="reads",
         context=types.SimpleNamespace(bench=lambda _release: bench),
         site=site,
         database=lambda: None,

@@ -12,7 +12,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.schema import difference, is_additive
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.schema import (
+    difference,
+    is_additive,
+    named,
+    objections,
+)
 
 COLUMN = {
     "type": "varchar(140)",
@@ -111,6 +116,37 @@ def test_the_old_code_can_live_with(found: dict[str, t.Any]) -> None:
 def test_the_old_code_can_not_live_with(found: dict[str, t.Any]) -> None:
     assert found
     assert not is_additive(found)
+
+
+def test_what_is_no_addition_is_said_by_name() -> None:
+    wider = {**COLUMN, "type": "varchar(255)", "nullable": False}
+    assert objections(change(*ITEM, "columns", "owner", to=wider)) == [
+        "table tabItem: column owner is another (type varchar(140), now varchar(255), nullable True, now False)"
+    ]
+    assert objections(change(*ITEM, "columns", "owner", to=None)) == ["table tabItem: column owner is gone"]
+    assert objections(change("tables", "tabItem", to=None)) == ["table tabItem is gone"]
+    assert objections(change(*ITEM, "engine", to="Aria")) == [
+        "table tabItem: it is another itself (engine InnoDB, now Aria)"
+    ]
+
+
+@pytest.mark.parametrize("found", OTHERS.values(), ids=OTHERS)
+def test_each_thing_is_said_once(found: dict[str, t.Any]) -> None:
+    assert len(objections(found)) == 1
+
+
+def test_a_brief_difference_names_what_is_new_whatever_it_is_called() -> None:
+    after = schema()
+    after["tables"]["added"] = table()
+    after["tables"]["tabItem"]["columns"]["added"] = COLUMN
+    after["tables"]["tabItem"]["columns"]["color"] = COLUMN
+    after["views"]["v"] = {"statement": "CREATE VIEW v2"}
+    assert named(difference(schema(), after)) == {
+        "tables": {"added": ["added"], "changed": {"tabItem": {"columns": {"added": ["added", "color"]}}}},
+        "views": {
+            "changed": {"v": {"before": {"statement": "CREATE VIEW v"}, "after": {"statement": "CREATE VIEW v2"}}}
+        },
+    }
 
 
 def test_a_trigger_on_a_new_table_is_an_addition() -> None:

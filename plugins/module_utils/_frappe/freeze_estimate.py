@@ -1,0 +1,55 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""For how long a site's users will not be able to write, as far as that can be said before."""
+
+from __future__ import annotations
+
+import typing as t
+
+#: Seconds a freeze takes beside its backup, migration and checks: jobs and requests under way, traffic, thaw. Measured
+#: (docs/benchmarks.md) where nobody was in the middle of anything.
+_QUIET = 1.5
+
+
+class Measured(t.NamedTuple):
+    """What is known of a site before its freeze, in seconds.
+
+    ``settings`` is how long processes go by old settings, ``backup``, ``migrate`` and ``verify`` what those phases
+    took, or take as far as can be told from a copy.
+    """
+
+    settings: float
+    backup: float
+    migrate: float
+    verify: float
+
+
+def estimate(measured: Measured, earlier: t.Sequence[t.Mapping[str, t.Any]]) -> float:
+    """Estimate a freeze.
+
+    The last freeze of this very site says best what it takes beside the migration. A site that never had one is
+    estimated by its parts.
+
+    Args:
+        measured: What was measured on a copy.
+        earlier: Journals of the site's deployments, oldest first.
+
+    Returns:
+        Seconds.
+    """
+    for content in reversed(earlier):
+        rest = _beside_migration(content)
+        if rest is not None:
+            return round(max(rest, measured.backup) + measured.migrate, 1)
+    return round(_QUIET + measured.settings + measured.backup + measured.migrate + measured.verify, 1)
+
+
+def _beside_migration(content: t.Mapping[str, t.Any]) -> float | None:
+    """What a freeze of before took beside its migration; None of one that nobody thawed."""
+    whole = content.get("data", {}).get("freeze_seconds")
+    migrations = [step for step in content.get("steps", []) if step["phase"] == "migrate" and "seconds" in step]
+    if whole is None or not migrations:
+        return None
+    return max(0.0, float(whole) - float(migrations[-1]["seconds"]))

@@ -1,0 +1,114 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a rehearsal rehearses on: the last finished backup of a site, with what changed since.
+
+A backup is as old as the last deployment, and of the release before that. A patch may fail on what users wrote
+yesterday, and what the last migration changed is no news: so tables that are others by now are taken from the live
+database, all of one moment, while its users write on. That the backup can be restored is proved before.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import backups
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.scratch_site import ScratchSite
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import live_copy, load, remake, tables, verify
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text
+
+#: What the result says where there was no backup, or none that can be restored.
+LIVE = "live copy"
+
+
+class Copy(t.NamedTuple):
+    """A copy of a site's database, filled.
+
+    Args:
+        database: It, as its own account.
+        source: The backup's id, or :data:`LIVE`.
+        age: Seconds since the backup was taken; 0 of a live copy.
+        refreshed: How many tables were taken from the live database.
+        seconds: What ``restore`` and ``refresh`` took.
+        dump_seconds: How long a backup of the site takes, as far as that can be said.
+        warnings: What somebody should know of the backup.
+    """
+
+    database: Database
+    source: str
+    age: float
+    refreshed: int
+    seconds: dict[str, float]
+    dump_seconds: float
+    warnings: list[str]
+
+
+def fill(deployment: SiteDeployment, site: ScratchSite) -> Copy:
+    """Make a copy of a site's database.
+
+    Args:
+        deployment: The site's deployment.
+        site: The scratch site it is for, of which nothing is there yet.
+
+    Raises:
+        LockstepError: It can't be made.
+    """
+    began = time.monotonic()
+    folder = backups.newest(deployment.context.layout.backups(deployment.site.name), deployment.backup_folder)
+    content, made, warnings = None, None, []
+    if folder is not None:
+        content = backups.read(folder)
+        try:
+            made = _restore(os.path.join(folder, "database"), content["database"], site)
+        except LockstepError as error:
+            warnings.append(f"the last backup, {os.path.basename(folder)}, could not be restored: {error.message}")
+            site.remove()
+    live = deployment.database()
+    schema, own = made or site.make(*_defaults(live))
+    restored = time.monotonic()
+    refreshed = live_copy.bring_up_to_date(live, schema, own)
+    ended = time.monotonic()
+    if content is None or made is None:
+        # A dump is all but a backup, and no other has been taken whose time were known.
+        load.contents(schema, refreshed)
+        dump_seconds = time.monotonic() - ended
+        return Copy(own, LIVE, 0.0, len(refreshed), {"restore": ended - began}, dump_seconds, warnings)
+    age = (datetime.datetime.now(datetime.timezone.utc) - clock.parse(content["taken_at"])).total_seconds()
+    seconds = {"restore": restored - began, "refresh": ended - restored}
+    dump_seconds = _dump_seconds(content["database"], live)
+    name = os.path.basename(str(folder))
+    return Copy(own, name, round(age, 1), len(refreshed), seconds, dump_seconds, warnings)
+
+
+def _restore(folder: str, manifest: dict[str, t.Any], site: ScratchSite) -> tuple[Database, Database]:
+    """Restore a backup as a restore would do it, and prove that it is what was backed up."""
+    digests = verify.verify(folder, manifest)
+    schema, own = site.make(manifest["charset"], manifest["collation"])
+    remake.make_equal(own, verify.read_objects(folder, manifest), {"sequence"})
+    load.load(schema, folder, manifest, digests)
+    load.prove(schema, digests)
+    return schema, own
+
+
+def _dump_seconds(manifest: t.Mapping[str, t.Any], live: Database) -> float:
+    """What a backup took, for as much as there is now."""
+    now = sum(table.bytes for table in tables.listing(live.query, live.name).values())
+    then = sum(int(entry["data_bytes"]) for entry in manifest["tables"].values())
+    return float(manifest["seconds"]) * max(1.0, now / max(1, then))
+
+
+def _defaults(database: Database) -> tuple[str, str]:
+    """The database's default character set and collation."""
+    row = database.query(
+        "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
+        f" WHERE SCHEMA_NAME = {text(database.name)}"
+    )[0]
+    return str(row[0]), str(row[1])

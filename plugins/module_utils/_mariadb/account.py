@@ -1,0 +1,104 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An account for one scratch schema: whoever works in a copy with it can't reach the database it is a copy of."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import secrets
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import UNKNOWN_THREAD, DatabaseError
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import threads
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch import ME, PREFIX
+
+_BYTES = 24  # of a password
+
+
+def may_create(admin: Database) -> bool:
+    """Whether an admin may make accounts, and give them rights in scratch schemas. Only looks."""
+    sample = PREFIX + "0" * 12
+    rows = admin.query(
+        "SELECT 'create' FROM information_schema.USER_PRIVILEGES"
+        f" WHERE GRANTEE = {ME} AND PRIVILEGE_TYPE = 'CREATE USER'"
+        f" UNION SELECT 'grant' FROM information_schema.USER_PRIVILEGES WHERE GRANTEE = {ME} AND IS_GRANTABLE = 'YES'"
+        f" UNION SELECT 'grant' FROM information_schema.SCHEMA_PRIVILEGES WHERE GRANTEE = {ME}"
+        f" AND IS_GRANTABLE = 'YES' AND {text(sample)} LIKE TABLE_SCHEMA"
+    )
+    return {str(row[0]) for row in rows} == {"create", "grant"}
+
+
+def create(admin: Database, database: Database, schema: str) -> Database:
+    """Make an account that may do everything in a scratch schema and nothing elsewhere. It is called as the schema is.
+
+    Args:
+        admin: Who may, see :func:`may_create`.
+        database: The database whose scratch schema it is, as its own user: the account is let in from where that is.
+        schema: The scratch schema.
+
+    Returns:
+        The schema as that account, with a password that nobody else knows.
+
+    Raises:
+        DatabaseError: The server refuses.
+    """
+    drop(admin, database, schema)
+    password = secrets.token_hex(_BYTES)
+    account = _account(database, schema)
+    admin.execute(
+        # By its hash, so that no log of the server can have it.
+        f"CREATE USER {account} IDENTIFIED BY PASSWORD {text(_hash(password))}",
+        f"GRANT ALL PRIVILEGES ON {_pattern(schema)}.* TO {account}",
+    )
+    return dataclasses.replace(database, name=schema, user=schema, password=password)
+
+
+def drop(admin: Database, database: Database, schema: str) -> None:
+    """Remove the account of a scratch schema, and end what it is at; one that isn't there is fine.
+
+    Args:
+        admin: As for :func:`create`.
+        database: As for :func:`create`.
+        schema: The scratch schema.
+    """
+    if not schema.startswith(PREFIX) or not schema.replace("_", "").isalnum():
+        raise ValueError(f"{schema} is no scratch schema")
+    begin = f"'{schema}'@"
+    rows = admin.query(
+        "SELECT DISTINCT GRANTEE FROM information_schema.USER_PRIVILEGES"
+        f" WHERE LEFT(GRANTEE, {len(begin)}) = {text(begin)}"
+    )
+    # Who may not read the server's own tables sees no account but their own.
+    for account in {str(row[0]) for row in rows} | {_account(database, schema)}:
+        admin.execute(f"DROP USER IF EXISTS {account}")
+    for thread in threads(admin.query, [schema]):
+        _end(admin, thread.id)
+
+
+def _end(admin: Database, number: int) -> None:
+    try:
+        admin.execute(f"KILL {number}")
+    except DatabaseError as error:
+        if error.number != UNKNOWN_THREAD:
+            raise
+
+
+def _account(database: Database, schema: str) -> str:
+    """An account of the schema's name, from where the server sees the database's own user."""
+    host = (database.value("SELECT USER()") or "").rpartition("@")[2]
+    return f"{text(schema)}@{text(host)}"
+
+
+def _hash(password: str) -> str:
+    """As ``mysql_native_password`` keeps it."""
+    inner = hashlib.sha1(password.encode()).digest()
+    return "*" + hashlib.sha1(inner).hexdigest().upper()
+
+
+def _pattern(schema: str) -> str:
+    """A schema's name in GRANT, which takes it as a pattern."""
+    return "`" + schema.replace("_", "\\_") + "`"

@@ -1,0 +1,39 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a user is told of a freeze before it begins is of the size it will have."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.freeze_estimate import Measured, estimate
+
+MEASURED = Measured(settings=0.0, backup=4.0, migrate=10.0, verify=2.0)
+
+
+def journal(freeze: float | None, migrate: float | None) -> dict[str, t.Any]:
+    steps = [{"phase": "prepare", "seconds": 99.0}]
+    steps += [{"phase": "migrate", **({"seconds": migrate} if migrate is not None else {})}]
+    return {"data": {} if freeze is None else {"freeze_seconds": freeze}, "steps": steps}
+
+
+def test_without_a_freeze_before_its_parts_are_added() -> None:
+    assert estimate(MEASURED, []) == 17.5
+    assert estimate(MEASURED._replace(settings=60.0), []) == 77.5, "Frappe 16 remembers settings for a minute"
+
+
+def test_the_last_freeze_says_what_it_takes_beside_the_migration() -> None:
+    assert estimate(MEASURED, [journal(100.0, 10.0), journal(30.0, 22.0)]) == 18.0
+
+
+@pytest.mark.parametrize("unfinished", [journal(None, 5.0), journal(30.0, None), {}])
+def test_what_nobody_thawed_says_nothing(unfinished: dict[str, t.Any]) -> None:
+    assert estimate(MEASURED, [journal(30.0, 22.0), unfinished]) == 18.0
+
+
+def test_a_database_that_has_grown_is_not_backed_up_in_the_time_of_before() -> None:
+    assert estimate(MEASURED._replace(backup=50.0), [journal(30.0, 22.0)]) == 60.0
