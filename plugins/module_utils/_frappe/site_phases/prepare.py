@@ -91,11 +91,12 @@ class Prepare(Phase):
         found = self._deployment.journal.data["rehearsal"]
         if found["additive"]:
             return
-        instead = f", which blocks writes for about {found['freeze_seconds']:.0f} s"
+        told = f"its migration does more than add things: {found['reasons'][0]}"
+        instead = f"which blocks writes for about {found['freeze_seconds']:.0f} s"
         raise LockstepError(
-            f"two releases can't share this site's visitors, its migration does more than add things: {found['reasons'][0]}",
+            f"two releases can't share this site's visitors, {told}",
             left="nothing was changed",
-            hint=f"deploy it with traffic_strategy=instant{instead}",
+            hint=f"deploy it with traffic_strategy=instant, {instead}",
             detail=found["reasons"],
         )
 

@@ -35,7 +35,7 @@ NAMES = ["name", "owner"]
 def test_a_migration_is_rehearsed_where_somebody_asked_or_something_is_decided_by_it(
     given: str, freeze: str, wanted: bool
 ) -> None:
-    options: t.Any = type("Options", (), {"rehearsal": given, "freeze": freeze})
+    options: t.Any = type("Options", (), {"rehearsal": given, "freeze": freeze, "steps": ()})
     assert rehearsal.is_wanted(options) is wanted
 
 
