@@ -13,9 +13,10 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core import folde
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import config, runtime
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.drift import Drift, gravest
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import REALTIME, WEB
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import Bridge, Front, Listen, Site, Traffic
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.server import Nginx
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.server import Applied, Nginx, Wanted
 
 
 class Fronts:
@@ -38,18 +39,28 @@ class Fronts:
             generation_socket=self._socket,
         )
 
-    def apply(self) -> bool:
+    def apply(self, overwrite: bool = False) -> Applied:
         """Bring nginx to what the records say; no reload when it serves that already.
 
-        Returns:
-            Whether anything changed.
+        Args:
+            overwrite: Whether our file is written although somebody changed it by hand.
 
         Raises:
-            LockstepError: The new configuration is not in force; the one before is back.
+            LockstepError: The new configuration is not in force; the one before is back. Or our file was changed by
+                hand.
         """
         folders.ensure(os.path.join(self._context.state_dir, "nginx"), mode=0o700)
+        return self.nginx.bring(self._wanted, overwrite=overwrite)
+
+    def drift(self) -> Drift | None:
+        """How our file differs from what the records say; None if it doesn't, or there is nothing to serve yet."""
+        found = gravest(self.nginx.look(self._wanted()))
+        begun = any(record.get("bridges") or record.get("sites") for record in self._context.record.of_server())
+        return found if found and (begun or found.by_hand) else None
+
+    def _wanted(self) -> Wanted:
         rendered = config.render(self._traffic())
-        return self.nginx.apply({config.FILE: rendered.text}, rendered.generation).changed
+        return Wanted({config.FILE: rendered.text}, rendered.generation)
 
     def bridges(self, slots: t.Mapping[int, t.Mapping[str, int]], adopted: Release) -> list[dict[str, t.Any]]:
         """The bridges of all slots of this bench: realtime of every release, and the web of the adopted one."""
@@ -65,14 +76,14 @@ class Fronts:
         sites: list[Site] = []
         bridges: list[Bridge] = []
         for record in self._context.record.of_server():
-            sites.extend(_site(name, served) for name, served in record.get("sites", {}).items())
+            sites.extend(site_of(name, served) for name, served in record.get("sites", {}).items())
             bridges.extend(Bridge(**bridge) for bridge in record.get("bridges", []))
         log = os.path.join(self._options["log_dir"], "lockstep-access.log")
         return Traffic(tuple(sites), tuple(bridges), generation_socket=self._socket, access_log=log)
 
 
 def served(site: Site) -> dict[str, t.Any]:
-    """A site of nginx as a record holds it; the opposite of :func:`_site`."""
+    """A site of nginx as a record holds it; the opposite of :func:`site_of`."""
     fronts = [
         {
             "names": list(front.names),
@@ -93,7 +104,8 @@ def served(site: Site) -> dict[str, t.Any]:
     }
 
 
-def _site(name: str, found: t.Mapping[str, t.Any]) -> Site:
+def site_of(name: str, found: t.Mapping[str, t.Any]) -> Site:
+    """A site of nginx from its record; the opposite of :func:`served`."""
     fronts = tuple(
         Front(
             names=tuple(front["names"]),

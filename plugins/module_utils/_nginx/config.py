@@ -19,6 +19,7 @@ import hashlib
 import re
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate, seal
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.claims import address
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import (
     ADDRESS_OPTIONS,
@@ -100,7 +101,6 @@ def render(traffic: Traffic) -> Rendered:
         The text and its generation, which is a hash of everything in it.
     """
     parts = [
-        "# Written by lockstep.deploy, which overwrites changes made here.\n",
         # Its variable is only known where a server sets it.
         *([_LOG] if traffic.sites else []),
         _MAPS,
@@ -112,7 +112,7 @@ def render(traffic: Traffic) -> Rendered:
         parts += [_text(_front(site, _say_once(front, said), traffic)) for front in site.fronts]
     text = "\n".join(parts)
     generation = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Rendered(text.replace(_UNSET, generation), generation)
+    return Rendered(seal.seal(text.replace(_UNSET, generation)), generation)
 
 
 def _text(lines: Lines) -> str:
@@ -215,7 +215,8 @@ def _inside(front: Front, place: str) -> Lines:
 
 def _gate(site: Site, front: Front) -> Lines:
     """Who gets in at all. The generation is told also while the site is closed, but only by the site's own names."""
-    closed = [] if front.redirect else _when(f"-f {site.traffic}/closed", "set $lockstep_gate closed;")
+    # One that only sends its visitors to https says nothing of the site.
+    closed = [] if front.redirect else gate.checks(site.traffic)
     hosts = "|".join(_host_pattern(one.lower()) for one in front.names)
     return [
         f"set $lockstep_site {quote(site.name)};",
@@ -224,7 +225,7 @@ def _gate(site: Site, front: Front) -> Lines:
         *_when(f"$uri = {GENERATION}", "set $lockstep_gate open;"),
         *_when(f"$host !~ {quote(f'^({hosts})$')}", "set $lockstep_gate unknown;"),
         *_when("$lockstep_gate = unknown", "return 404;"),
-        *([] if front.redirect else _when("$lockstep_gate = closed", "return 503;")),
+        *([] if front.redirect else gate.refusals()),
     ]
 
 
@@ -251,7 +252,7 @@ def _site(site: Site, front: Front, traffic: Traffic) -> Lines:
         *_limits(site),
         *_gzip(),
         "",
-        "error_page 503 @lockstep_closed;",
+        *gate.pages(),
         "error_page 502 504 @lockstep_failed;",
     ]
     return [
@@ -353,6 +354,6 @@ def _web(site: Site, inside: Lines) -> Lines:
 
 
 def _error_pages() -> Lines:
-    closed = ["default_type text/html;", "add_header Retry-After 30 always;", f'return 503 "{_CLOSED}";']
     failed = ["default_type text/html;", f'return 502 "{_FAILED}";']
-    return [*_location("@lockstep_closed", closed), *_location("@lockstep_failed", failed)]
+    closed = [line for match, lines in gate.answers(_CLOSED) for line in _location(match, lines)]
+    return [*closed, *_location("@lockstep_failed", failed)]
