@@ -35,6 +35,10 @@ options:
     description: Names of sites or of their units, as a list or a text with spaces or commas; V(all) for every one.
     type: raw
     default: ""
+  allow:
+    description: Addresses that get in during maintenance, listed in the same way.
+    type: raw
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -52,6 +56,10 @@ _value:
       description: Names of the units to act on.
       type: list
       elements: str
+    allow:
+      description: The addresses.
+      type: list
+      elements: str
     by:
       description: Who asks.
       type: str
@@ -66,7 +74,7 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic import cho
 
 
 def traffic_choice(
-    units: t.Iterable[str], hostvars: t.Mapping[str, t.Any], state: str = "", sites: t.Any = ""
+    units: t.Iterable[str], hostvars: t.Mapping[str, t.Any], state: str = "", sites: t.Any = "", allow: t.Any = ""
 ) -> dict[str, t.Any]:
     """See the documentation above."""
     known = {
@@ -78,7 +86,7 @@ def traffic_choice(
         for unit in units
         if unit in hostvars
     }
-    return choose(state, sites, known)
+    return choose(state, sites, allow, known)
 
 
 class FilterModule:

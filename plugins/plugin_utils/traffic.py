@@ -26,16 +26,17 @@ def names(given: t.Any) -> list[str]:
     return list(dict.fromkeys(name for name in found if name))
 
 
-def choose(state: str, sites: t.Any, units: Records) -> dict[str, t.Any]:
+def choose(state: str, sites: t.Any, allow: t.Any, units: Records) -> dict[str, t.Any]:
     """Choose the units that a run acts on.
 
     Args:
         state: What the user asks for.
         sites: Names of sites or of their units; ``all`` for every one. See :func:`names`.
+        allow: Addresses that get in, listed in the same way.
         units: By unit ``server``, ``bench`` (name) and ``site`` (name; None for the unit of a bench).
 
     Returns:
-        ``units``, ``by`` (who asks) and ``problem``, a sentence where there is nothing to act on.
+        ``units``, ``allow``, ``by`` (who asks) and ``problem``, a sentence where there is nothing to act on.
     """
     wanted = names(sites)
     known = {name: unit for name, unit in units.items() if unit["site"]}
@@ -44,7 +45,8 @@ def choose(state: str, sites: t.Any, units: Records) -> dict[str, t.Any]:
     if state == RENDERED:
         places = {_place(known[name]) for name in chosen}
         chosen = [name for name, unit in units.items() if not unit["site"] and (not wanted or _place(unit) in places)]
-    return {"units": [] if problem else chosen, "by": account.name(), "problem": problem}
+    found = [] if problem else chosen
+    return {"units": found, "allow": names(allow), "by": account.name(), "problem": problem}
 
 
 def _place(unit: t.Mapping[str, t.Any]) -> tuple[str, str]:
@@ -79,7 +81,7 @@ def tell(units: t.Sequence[str], records: Records, state: str, check: bool = Fal
     Returns:
         ``lines`` for people, ``failed`` (units) and ``msg``, all failures in one text.
     """
-    told = {unit: _told(records.get(unit) or {}, check) for unit in units}
+    told = {unit: _told(unit, records.get(unit) or {}, check) for unit in units}
     failed = {unit: error for unit, (error, _line) in told.items() if error}
     changed = sum(bool((records.get(unit) or {}).get("changed")) for unit in units if unit not in failed)
     what = "would change" if check else "changed"
@@ -88,15 +90,16 @@ def tell(units: t.Sequence[str], records: Records, state: str, check: bool = Fal
     lines += [f"  {'x' if error else '-'} {unit}: {error or line}" for unit, (error, line) in told.items()]
     causes: dict[str, list[str]] = {}
     for unit, error in failed.items():
-        causes.setdefault(error.removeprefix(f"{unit}: "), []).append(unit)
+        causes.setdefault(error, []).append(unit)
     msg = " | ".join(f"{', '.join(where)}: {error}" for error, where in causes.items())
     return {"lines": lines, "failed": list(failed), "msg": msg}
 
 
-def _told(record: t.Mapping[str, t.Any], check: bool) -> tuple[str, str]:
+def _told(unit: str, record: t.Mapping[str, t.Any], check: bool) -> tuple[str, str]:
     """Why a unit is not as asked for, and if it is, what it is."""
     if record.get("error") or not record:
-        return str(record.get("error") or "nothing is known of it: its server was not asked"), ""
+        error = str(record.get("error") or "nothing is known of it: its server was not asked")
+        return error.removeprefix(f"{unit}: "), ""
     drift = record.get("drift")
     if drift is None:
         return "", describe(record["traffic"])
