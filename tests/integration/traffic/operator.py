@@ -47,9 +47,9 @@ class Operator:
         """Run traffic.yml."""
         return self.stage.play(PLAYBOOK, *arguments, **variables)
 
-    def site(self, name: str = ONE) -> SiteTrafficState:
+    def site(self, name: str = ONE, timeout: float = 10) -> SiteTrafficState:
         """The module's view of a site, without a playbook."""
-        return SiteTrafficState(self.context, name, name, timeout=10)
+        return SiteTrafficState(self.context, name, name, timeout)
 
     def gate(self, name: str = ONE) -> gate.Gate:
         return self.context.traffic(name).gate
