@@ -71,7 +71,7 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import status_render
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import report
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic import TRAFFIC
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import TRAFFIC
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.verdict import ROLLBACK
 
 

@@ -70,7 +70,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic import choose
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import choose
 
 
 def traffic_choice(

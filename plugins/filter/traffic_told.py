@@ -61,7 +61,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic import tell
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import tell
 
 
 def traffic_told(

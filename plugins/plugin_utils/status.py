@@ -13,7 +13,7 @@ import shlex
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic import TRAFFIC, describe
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import TRAFFIC, describe
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.verdict import ROLLBACK
 
 Record = t.Mapping[str, t.Any]
