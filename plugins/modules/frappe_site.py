@@ -38,8 +38,8 @@ options:
     description: The phases to take it through, in order. One that was completed in this deployment is not repeated.
     type: list
     elements: str
-    choices: [prepare, freeze, backup, migrate, verify, switch, thaw, confirm, retire]
-    default: [prepare, freeze, backup, migrate, verify, switch, thaw, confirm, retire]
+    choices: [prepare, freeze, backup, migrate, verify, switch, thaw, shift, confirm, retire]
+    default: [prepare, freeze, backup, migrate, verify, switch, thaw, shift, confirm, retire]
   site_apps:
     description: The apps the site shall have, each after what it depends on. Those it doesn't have are installed.
     type: list
@@ -88,6 +88,27 @@ options:
     description: Seconds the new release may take to answer from outside.
     type: float
     default: 30
+  steps:
+    description: >-
+      Shares of the visitors, in percent, in which they get to the new release before all of them do.
+      Both releases work on the migrated data meanwhile, so it is refused unless the migration only adds things.
+      Without any, all visitors get to it at once.
+    type: list
+    elements: int
+    default: []
+  step_wait:
+    description: Seconds each of O(steps) is watched before the next one.
+    type: float
+    default: 300
+  sticky:
+    description: What visitors are told apart by, so that each stays on one side.
+    type: str
+    choices: [cookie, address]
+    default: cookie
+  hold:
+    description: Whether the last of O(steps) stays until M(lockstep.deploy.site_split) ends it.
+    type: bool
+    default: false
   rollback_on_failure:
     description: Whether a failure before the thaw is undone. Otherwise the site stays as it is, with writes blocked.
     type: bool
@@ -200,6 +221,10 @@ ARGUMENTS = {
     "drain_timeout": {"type": "float", "default": 300},
     "wait_time": {"type": "float", "default": 30},
     "health_check_timeout": {"type": "float", "default": 30},
+    "steps": {"type": "list", "elements": "int", "default": []},
+    "step_wait": {"type": "float", "default": 300},
+    "sticky": {"type": "str", "choices": ["cookie", "address"], "default": "cookie"},
+    "hold": {"type": "bool", "default": False},
     "rollback_on_failure": {"type": "bool", "default": True},
     "project": {"type": "str", "required": True},
     "environment": {"type": "str", "required": True},

@@ -57,6 +57,42 @@ class Outcome:
     running: list[str]
 
 
+class Waves:
+    """Holds units back until all of the waves before theirs are done.
+
+    Args:
+        names: All units of the run.
+        waves: The units of each wave; names of others are left out.
+    """
+
+    def __init__(self, names: t.Collection[str], waves: t.Sequence[t.Collection[str]]) -> None:
+        self._of = {name: at for at, wave in enumerate(waves) for name in wave if name in names}
+        self._left = [sum(number == at for number in self._of.values()) for at in range(len(waves))]
+        self._held: dict[int, list[str]] = {}
+        self._now = 0
+        self._go_on()
+
+    def admits(self, name: str) -> bool:
+        """Whether a unit that waits for nothing else may start; if not, :meth:`done` tells when."""
+        at = self._of.get(name, 0)
+        if at <= self._now:
+            return True
+        self._held.setdefault(at, []).append(name)
+        return False
+
+    def done(self, name: str) -> list[str]:
+        """The units that may start because this one is done."""
+        if name in self._of:
+            self._left[self._of[name]] -= 1
+        before = self._now
+        self._go_on()
+        return [held for at in range(before + 1, self._now + 1) for held in self._held.pop(at, [])]
+
+    def _go_on(self) -> None:
+        while self._now < len(self._left) and not self._left[self._now]:
+            self._now += 1
+
+
 class Admission:
     """Admits units one by one as slots and dependencies allow.
 
@@ -72,6 +108,8 @@ class Admission:
         live: Units outside this run that are proven to be live already, so that others may depend on them.
         ignore_dependencies: Whether dependencies on units outside this run are dropped. Those on units of
             this run always hold.
+        waves: Units that are admitted together, wave by wave: those of a wave start when all of the waves before it
+            are done. Units that no wave names start with the first one.
 
     Raises:
         LockstepError: A unit is given twice, a dependency is neither in this run nor live, or units depend on
@@ -87,6 +125,7 @@ class Admission:
         direction: Direction = "forward",
         live: t.Collection[str] = (),
         ignore_dependencies: bool = False,
+        waves: t.Sequence[t.Collection[str]] = (),
     ) -> None:
         if window < 0 or per_server < 0:
             raise LockstepError(f"a window can't be negative (window {window}, per server {per_server})")
@@ -108,6 +147,7 @@ class Admission:
         self._done: set[str] = set()
         self._failed: set[str] = set()
         self._blocked: set[str] = set()
+        self._waves = Waves(self._units, waves)
         for name, count in self._open_needs.items():
             if not count:
                 self._make_ready(name)
@@ -169,6 +209,8 @@ class Admission:
             self._open_needs[follower] -= 1
             if not self._open_needs[follower]:
                 self._make_ready(follower)
+        for held in self._waves.done(name):
+            self._push(held)
 
     def failed(self, name: str) -> None:
         """Records that a unit failed, which withholds its followers, and all others too when going forward.
@@ -219,6 +261,10 @@ class Admission:
         return sorted(names, key=self._order.__getitem__)
 
     def _make_ready(self, name: str) -> None:
+        if self._waves.admits(name):
+            self._push(name)
+
+    def _push(self, name: str) -> None:
         heapq.heappush(self._ready, (self._rank[name], self._order[name], name))
 
     def _land(self, name: str) -> None:

@@ -97,6 +97,9 @@ class _Compiler:
     def _on_maximum(self, most: float) -> Check:
         return lambda value: not _is_number(value) or value <= most
 
+    def _on_multipleOf(self, factor: int) -> Check:
+        return lambda value: not _is_number(value) or value % factor == 0
+
     def _on_exclusiveMinimum(self, bound: float) -> Check:
         return lambda value: not _is_number(value) or value > bound
 

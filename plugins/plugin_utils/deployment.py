@@ -185,6 +185,8 @@ def build(data: t.Any, lines: Lines, file: str | None, choices: Choices) -> Depl
         raise DeploymentError([Problem((), message, None, shown)], shown)
     if isinstance(data, dict) and isinstance(data.get("strategy"), str):
         data = {**data, "strategy": option_reader.canonical_strategy(data["strategy"])}
+    if isinstance(data, dict) and isinstance(data.get("options"), dict):
+        data = {**data, "options": option_reader.canonical(data["options"])}
     problems = validation.find_problems(data, lines)
     deployment: Deployment | None = None
     if isinstance(data, dict):

@@ -15,10 +15,10 @@ import json
 import re
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import validation
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import traffic, validation
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import Problem
 
-STRATEGIES = ("rolling", "sequential", "all-at-once", "parallel")
+STRATEGIES = ("rolling", "sequential", "all-at-once", "parallel", "canary", "blue-green")
 SOURCE = "extra variables"
 _TRUE = frozenset(("true", "yes", "on", "y", "1"))
 _FALSE = frozenset(("false", "no", "off", "n", "0"))
@@ -109,12 +109,18 @@ def find_contradictions(options: t.Mapping[str, t.Any]) -> dict[str, str]:
             "rollback_on_failure": "found false with thaw: together; expected true, "
             "or a failure would leave every site frozen (or thaw: unit)"
         }
-    return {}
+    return traffic.find_contradictions(options)
 
 
 def canonical_strategy(text: str) -> str:
     """A strategy in its one spelling."""
     return text.strip().replace("_", "-")
+
+
+def canonical(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Options of a file, those that may be written in several ways in their one spelling."""
+    name = "traffic_strategy"
+    return {**options, name: traffic.canonical(options[name])} if name in options else dict(options)
 
 
 def _read_deployment(given: t.Mapping[str, t.Any], choices: Choices) -> None:
@@ -140,8 +146,7 @@ def _read_strategy(given: t.Mapping[str, t.Any], choices: Choices) -> None:
     if strategy in STRATEGIES:
         choices.strategy = strategy
         return
-    later = ", which is not available in this version" if strategy in ("blue-green", "canary") else ""
-    message = f'found "{given[name]}"{later}; expected one of {", ".join(STRATEGIES)}'
+    message = f'found "{given[name]}"; expected one of {", ".join(STRATEGIES)}'
     choices.problems.append(Problem((name,), message, file=SOURCE))
 
 
@@ -178,8 +183,22 @@ def _coerce_option(name: str, value: t.Any) -> t.Any:
     if name == "run_tests" and isinstance(value, str):
         flag = _coerce(value, ["boolean"])
         return flag if isinstance(flag, bool) else [value]
+    if name == "traffic_strategy":
+        return traffic.canonical(value)
+    if option.get("type") == "array" and isinstance(value, str):
+        return _listed(value)
     types = option.get("type", [])
     return _coerce(value, [types] if isinstance(types, str) else types)
+
+
+def _listed(text: str) -> t.Any:
+    """A list as it can be written after ``-e name=``: in JSON, or separated by blanks or commas."""
+    if text.lstrip().startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return text
+    return [_coerce(one, ["integer"]) for one in re.split(r"[\s,]+", text.strip()) if one]
 
 
 def _coerce(value: t.Any, types: t.Sequence[str]) -> t.Any:

@@ -13,7 +13,8 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import options as option_reader
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import plan_parts as parts
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import schedule
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import schedule, traffic
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import waves as wave_planner
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment, RefusedDeployment
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.graph import Graph
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.pinning import Pinned, collect
@@ -133,7 +134,8 @@ def _assemble(
     now = (around.now or datetime.datetime.now(datetime.UTC)).astimezone(datetime.UTC)
     seconds = schedule.estimates(units, around.history, strategy, options)
     at_once = schedule.window(strategy, options)
-    found = schedule.simulate(units, seconds, at_once, options["per_server"])
+    waves = wave_planner.plan(units, strategy, options)
+    found = schedule.simulate(units, seconds, at_once, options["per_server"], waves)
     by_name = {unit.name: unit for unit in units}
     ordered = [by_name[name] for name in found.order]
     levels = graph.levels()
@@ -146,6 +148,9 @@ def _assemble(
         "environment": deployment.environment,
         "strategy": strategy,
         "options": options,
+        "traffic": traffic.shares(options),
+        "watched": schedule.watched(strategy, options),
+        "waves": waves,
         "apps": parts.apps(deployment, graph, pinned, resolution.requires),
         "resolution": resolution.as_plan(),
         "stages": parts.stages(levels, units, pinned),

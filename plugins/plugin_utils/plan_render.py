@@ -111,10 +111,19 @@ def _label(text: str) -> str:
 
 def _headline(plan: t.Mapping[str, t.Any]) -> list[str]:
     options, sites = plan["options"], sum(1 for unit in plan["units"] if unit["site"])
-    pace = {"rolling": f"rolling, {options['batch_size']} at a time", "sequential": "one at a time"}
+    batch, wave = options["batch_size"], len(plan["waves"])
+    pace = {
+        "rolling": f"rolling, {batch} at a time",
+        "sequential": "one at a time",
+        "canary": f"canary in {_count(wave, 'wave')}, {batch} at a time",
+        "blue-green": f"blue-green, {batch} at a time",
+    }
+    shares = ", ".join(f"{step} %" for step in plan["traffic"]["steps"])
     benches = len(plan["units"]) - sites
     what = f"{_count(sites, 'site')} on {_count(benches, 'bench', 'benches')}, {_count(len(plan['apps']), 'app')}"
-    how = f"{pace.get(plan['strategy'], plan['strategy'])}; about {duration(plan['estimated_duration'])}"
+    held = ", held there until it is ended" if plan["traffic"]["hold"] else ""
+    by_share = f"; visitors by {shares}{held}" if shares else ""
+    how = f"{pace.get(plan['strategy'], plan['strategy'])}{by_share}; about {duration(plan['estimated_duration'])}"
     return [f"Deployment {plan['deployment_id']}: {plan['project']}, {plan['environment']}", f"{what}; {how}"]
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import heapq
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import traffic
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import waves as wave_planner
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.admission import Admission
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.admission import Unit as Admissible
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.units import BENCH_DRIVER, SITE_DRIVER, Unit
@@ -16,7 +18,8 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.units import BENCH
 # Where there is no history, in seconds. A bench: measured on a real one, environment 105 and assets 44, and as much
 # again for what apps add. A site: backup, one migrate with a patch and the checks, on a site of a few hundred tables.
 DEFAULT_SECONDS = {BENCH_DRIVER: 240.0, SITE_DRIVER: 45.0}
-_WAITING = ("rolling", "sequential")
+_WAITING = ("rolling", "sequential", "blue-green")
+_BATCHED = ("rolling", "canary", "blue-green")
 
 
 class Schedule(t.NamedTuple):
@@ -33,7 +36,9 @@ class Schedule(t.NamedTuple):
 
 def window(strategy: str, options: t.Mapping[str, t.Any]) -> int:
     """How many units may be in flight: ``batch_size``, one, or any number (0)."""
-    return {"rolling": int(options["batch_size"]), "sequential": 1}.get(strategy, 0)
+    if strategy == "sequential":
+        return 1
+    return int(options["batch_size"]) if strategy in _BATCHED else 0
 
 
 def estimates(
@@ -47,7 +52,8 @@ def estimates(
         strategy: The strategy; where it waits after each site, the wait is part of a default estimate.
         options: The options.
     """
-    wait = float(options["wait_time"]) if strategy in _WAITING else 0.0
+    wait = watched(strategy, options) if strategy in (*_WAITING, wave_planner.STRATEGY) else 0.0
+    wait += traffic.seconds(options)
     found = {}
     for unit in units:
         known = history.get(unit.name, history.get(unit.driver))
@@ -56,7 +62,18 @@ def estimates(
     return found
 
 
-def simulate(units: t.Sequence[Unit], seconds: t.Mapping[str, float], at_once: int, per_server: int) -> Schedule:
+def watched(strategy: str, options: t.Mapping[str, t.Any]) -> float:
+    """Seconds that a site is watched after its visitors write on the new release, before it counts as done."""
+    return float(options["step_wait" if strategy == wave_planner.STRATEGY else "wait_time"])
+
+
+def simulate(
+    units: t.Sequence[Unit],
+    seconds: t.Mapping[str, float],
+    at_once: int,
+    per_server: int,
+    waves: t.Sequence[t.Collection[str]] = (),
+) -> Schedule:
     """Let the admission decide about units that take as long as estimated.
 
     Args:
@@ -64,12 +81,14 @@ def simulate(units: t.Sequence[Unit], seconds: t.Mapping[str, float], at_once: i
         seconds: How long each takes.
         at_once: How many may be in flight; 0 for any number.
         per_server: How many on one server.
+        waves: The units that are admitted together.
     """
     deciding = Admission(
         [Admissible(unit.name, tuple(unit.depends_on), unit.server, seconds[unit.name]) for unit in units],
         window=at_once,
         per_server=per_server,
         ignore_dependencies=True,
+        waves=waves,
     )
     order: list[str] = []
     running: list[tuple[float, int, str]] = []

@@ -36,7 +36,8 @@ _NAMES = {
     "number": "a number",
     "null": "nothing",
 }
-_LATER = ("blue-green", "blue_green", "canary")
+#: Other ways to write a value that is told once.
+_SPELLINGS = ("all_at_once", "blue_green")
 _SECRET_BELOW = ("config", "servers", "admin", "env")
 _LONGEST_SHOWN = 80
 
@@ -154,8 +155,6 @@ def _found(error: _Error, path: Path, lines: Lines) -> str:
         return "an empty text" if value == "" else "nothing in it"
     if error.validator == "maxLength":
         return f"{_shown(value, path)}, which has {len(value)} characters"
-    if error.validator == "enum" and value in _LATER:
-        return f'"{value}", which is not available in this version'
     if isinstance(value, (bool, int, float)) and "string" in _wanted_types(error) and not _is_secret(path):
         written = lines.written(path) or json.dumps(value)
         kind = "true or false" if isinstance(value, bool) else "a number"
@@ -177,7 +176,7 @@ def _expected(error: _Error) -> str:
     if error.validator in ("minItems", "minProperties"):
         return "at least one entry"
     if error.validator in ("enum", "const"):
-        values = [value for value in (rule if isinstance(rule, list) else [rule]) if value != "all_at_once"]
+        values = [value for value in (rule if isinstance(rule, list) else [rule]) if value not in _SPELLINGS]
         return ("one of " if len(values) > 1 else "") + ", ".join(values)
     if "errorMessage" in error.schema:
         return str(error.schema["errorMessage"])
@@ -185,7 +184,12 @@ def _expected(error: _Error) -> str:
         return "each entry once"
     if _wanted_types(error):
         return " or ".join(dict.fromkeys(_NAMES[name] for name in _wanted_types(error)))
-    bounds = {"minimum": "at least", "exclusiveMinimum": "more than", "maximum": "at most"}
+    bounds = {
+        "minimum": "at least",
+        "exclusiveMinimum": "more than",
+        "maximum": "at most",
+        "multipleOf": "a multiple of",
+    }
     if error.validator in bounds:
         return f"{bounds[str(error.validator)]} {rule}"
     if error.validator == "maxLength":

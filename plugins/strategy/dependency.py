@@ -33,6 +33,7 @@ notes:
   - C(lockstep_window) is how many units may be in flight, 1 by default, 0 for any number. It is never more than
     forks, since a unit in flight must not wait for a process.
   - C(lockstep_per_server) is how many may be in flight on one server, 8 by default, 0 for any number.
+  - The C(waves) of the plan are lists of units. Those of a wave start when all of the waves before it are done.
   - C(lockstep_live_units) lists units outside the play that are proven to be live, C(lockstep_ignore_dependencies)
     drops dependencies on units outside the play. Any other dependency on such a unit is an error.
   - When the play ends, the fact C(lockstep_outcome) of C(lockstep_controller) has, below C(forward) or C(reverse), the
@@ -199,6 +200,7 @@ class StrategyModule(FreeStrategy):
             direction=self._direction,
             live=variables.get("lockstep_live_units") or (),
             ignore_dependencies=boolean(variables.get("lockstep_ignore_dependencies"), strict=False),
+            waves=self._waves(variables.get("lockstep_plan")),
         )
         if self._direction == "reverse":
             self._retry_unreachable(units)
@@ -238,9 +240,16 @@ class StrategyModule(FreeStrategy):
         if plan is None:
             return [_unit_of_host(host) for name, host in self._hosts.items() if name != CONTROLLER]
         units = [_unit_of_plan(planned) for planned in plan["units"] if planned["name"] in self._hosts]
-        if plan["units"] and not units and self._direction == "forward":
+        if not units and self._direction in (self._outcomes or {}):
+            # A second play in the same direction that this deployment has no use for.
+            self._outcomes = None
+        elif plan["units"] and not units and self._direction == "forward":
             raise AnsibleError("None of the units of the plan is among the hosts of the play: see --limit and only.")
         return units
+
+    def _waves(self, plan: dict[str, t.Any] | None) -> list[list[str]]:
+        """The plan's waves, on the way forward."""
+        return list(plan.get("waves") or []) if plan and self._direction == "forward" else []
 
     def _window(self, window: int, per_server: int, units: t.Sequence[Unit]) -> int:
         """How many units may be in flight, never more than there are worker processes."""

@@ -43,6 +43,10 @@ BOUNDS = {
     "touched_restore_vs_full": 0.1,
     "demo_failed_reads": 0,
     "demo_lost_writes": 0,
+    "switch_errors": 0,
+    "switch_late_answers": 0,
+    "split_error_points": 1.5,
+    "users_sent_back": 0,
 }
 """What each figure shall be at most."""
 

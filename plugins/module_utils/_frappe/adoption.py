@@ -20,7 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import Site
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt, live, model, runtime
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt, model, runtime
 
 _CRON_FOLDERS = ("/etc/cron.d", "/var/spool/cron/crontabs")
 
@@ -192,7 +192,7 @@ class Adoption:
                 traffic = context.traffic(site)
                 traffic.prepare()
                 # The bridge doesn't listen before nginx was reloaded, so this is a plain link and no switch.
-                live.switch(traffic.live, context.runtime(adopted).folder)
+                traffic.point(context.runtime(adopted).folder)
                 wanted = self._served_as(served_now, site, placement)
                 warnings += served_now.unknown_hosts(wanted)
                 context.record.add_site(site, served(wanted))

@@ -84,6 +84,10 @@ def site_options(params: t.Mapping[str, t.Any]) -> Options:
         drain_timeout=params["drain_timeout"],
         wait_time=params["wait_time"],
         health_check_timeout=params["health_check_timeout"],
+        steps=params["steps"],
+        step_wait=params["step_wait"],
+        sticky=params["sticky"],
+        hold=params["hold"],
     )
 
 

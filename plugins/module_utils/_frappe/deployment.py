@@ -26,7 +26,9 @@ class Options(t.NamedTuple):
 
     ``timeout`` (s) bounds the migration, ``drain_timeout`` (s) the wait for jobs and old requests, ``wait_time`` (s) is
     how long the site is watched after the thaw. ``tests`` are commands, as argument lists, that must succeed before
-    traffic moves.
+    traffic moves. ``steps`` are the shares (percent) in which visitors get to the new release, each watched for
+    ``step_wait`` (s), before all do; none where all do at once. With ``hold`` the last share stays until somebody ends
+    it. ``sticky`` says what visitors are told apart by.
     """
 
     apps: t.Sequence[str]
@@ -39,6 +41,11 @@ class Options(t.NamedTuple):
     drain_timeout: float
     wait_time: float
     health_check_timeout: float
+    # Journals of earlier versions have none of these.
+    steps: t.Sequence[int] = ()
+    step_wait: float = 300
+    sticky: str = "cookie"
+    hold: bool = False
 
 
 class SiteDeployment:

@@ -50,13 +50,20 @@ class Fronts:
                 hand.
         """
         folders.ensure(os.path.join(self._context.state_dir, "nginx"), mode=0o700)
-        return self.nginx.bring(self._wanted, overwrite=overwrite)
+        return self.nginx.bring(self._prepared, overwrite=overwrite)
 
     def drift(self) -> Drift | None:
         """How our file differs from what the records say; None if it doesn't, or there is nothing to serve yet."""
         found = gravest(self.nginx.look(self._wanted()))
         begun = any(record.get("bridges") or record.get("sites") for record in self._context.record.of_server())
         return found if found and (begun or found.by_hand) else None
+
+    def _prepared(self) -> Wanted:
+        """The same once what nginx is about to follow is there: sites that an earlier version adopted may lack it."""
+        for record in self._context.record.of_server():
+            for name in record.get("sites", {}):
+                self._context.traffic(name).prepare()
+        return self._wanted()
 
     def _wanted(self) -> Wanted:
         rendered = config.render(self._traffic())

@@ -175,6 +175,23 @@ def judge(deployment: SiteDeployment) -> Judgement:
     return Judgement(False, False, f"users may have written to {count} that a restore would put back", loss)
 
 
+def obstacle_to_sharing(deployment: SiteDeployment) -> str | None:
+    """Why the release before can't go on working beside the new one on the migrated data; None if it can.
+
+    The same rule by which a site goes back in code alone: the migration only added things.
+    """
+    if not is_expected(deployment):
+        return None
+    recorded = atomic.read_json(os.path.join(_folder(deployment), "after.json"))
+    if recorded is None:
+        return "what the migration did is not known"
+    if not recorded["additive"]:
+        return "the migration did more than add things"
+    if not _old_rows_unchanged(deployment, recorded):
+        return "the migration changed rows that were there before, or that can't be ruled out"
+    return None
+
+
 def _compared(tables: t.Mapping[str, t.Any]) -> dict[str, list[str]]:
     """The columns in which tables show what users did, where those aren't all of them."""
     if _JOBS not in tables:

@@ -21,6 +21,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._health.site impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.slots import CANDIDATE
 
 _QUERY_TIMEOUT = 30.0
 _INSTALLED = "SELECT defvalue FROM tabDefaultValue WHERE parent = '__global' AND defkey = 'installed_apps'"
@@ -100,7 +101,14 @@ class LiveSite:
         host, _colon, port = address.rpartition(":")
         names = [name for name in front["names"] if not name.startswith("*")]
         name = self.name if self.name in names else (names or [self.name])[0]
-        return Transport(name, f"{_EVERYWHERE.get(host, host)}:{port}", tls="ssl" in options, verify=False)
+        where = f"{_EVERYWHERE.get(host, host)}:{port}"
+        return Transport(name, where, tls="ssl" in options, verify=False, side=self._side())
+
+    def _side(self) -> str | None:
+        """Which side of shared visitors the release is; None for a bench that was not adopted."""
+        if self.release is None:
+            return None
+        return CANDIDATE if self.traffic.slots.candidate() == self.context.runtime(self.release).folder else "live"
 
     def _fronts(self) -> list[dict[str, t.Any]]:
         """The servers of nginx that lead to the site: as recorded, else as nginx has them."""

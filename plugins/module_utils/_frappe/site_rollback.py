@@ -147,7 +147,7 @@ class SiteRollback:
         if freeze is None:
             raise LockstepError("the journal does not know how the site was frozen", left="nothing was changed")
         try:
-            stop_writes(deployment, live)
+            stop_writes(deployment, self._context.serving(self._site))
             judged = impact.judge(deployment)
         except BaseException:
             let_writes_in(deployment, freeze.intent["flags"])

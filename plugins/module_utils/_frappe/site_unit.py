@@ -20,6 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App, release_id
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import Site
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import shift
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.backup import Backup
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import (
     Freeze,
@@ -28,6 +29,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phase
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.migrate import Migrate
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.prepare import Prepare
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.shift import Shift
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.switch import (
     Confirm,
     Retire,
@@ -47,11 +49,12 @@ _STATES = {
     "verify": "verified",
     "switch": "switched",
     "thaw": "live",
+    "shift": "live",
     "confirm": "live",
     "retire": "retired",
 }
 
-_CLASSES: tuple[type[Phase], ...] = (Prepare, Freeze, Backup, Migrate, Verify, Switch, Thaw, Confirm, Retire)
+_CLASSES: tuple[type[Phase], ...] = (Prepare, Freeze, Backup, Migrate, Verify, Switch, Thaw, Shift, Confirm, Retire)
 PHASES = tuple(phase.name for phase in _CLASSES)
 
 
@@ -159,7 +162,7 @@ class SiteUnit:
                 with contextlib.suppress(LockstepError):
                     note_thaw_by_hand(deployment)
                 raise self._failed(error, transaction, held, undo_on_failure) from error
-            if self.journal.completed("thaw"):
+            if self._serves_everybody():
                 self._record_live(deployment)
             if self.journal.completed(PHASES[-1]):
                 self.journal.close("live")
@@ -171,7 +174,14 @@ class SiteUnit:
         if self.journal.status in ("restored", "kept", "failed"):
             return self.journal.status
         done = [step.phase for step in self.journal.steps() if step.record["status"] == "completed"]
+        if done and done[-1] == "thaw" and not self._serves_everybody():
+            return "shared"
         return _STATES[done[-1]] if done else "absent"
+
+    def _serves_everybody(self) -> bool:
+        """Whether users write on the new release, and no visitor gets to the one before any more."""
+        last = Shift.name if self.journal.data["options"].get("steps") else "thaw"
+        return self.journal.completed(last)
 
     def _failed(
         self, error: LockstepError, transaction: Transaction, held: Held, undo_on_failure: bool
@@ -252,4 +262,6 @@ class SiteUnit:
 
     def _lease(self) -> float:
         """Seconds: every phase at its longest. A controller that died leaves the site locked no longer than that."""
-        return self._options.timeout * 2 + self._options.drain_timeout * 2 + self._options.wait_time + 600
+        options = self._options
+        shared = shift.seconds(options)
+        return options.timeout * 2 + options.drain_timeout * 2 + options.wait_time + shared + 600

@@ -176,6 +176,12 @@ class BenchContext:
             f"the traffic of {site} goes to {target}, which no known release of {self.layout.name} uses"
         )
 
+    def serving(self, site: str) -> list[Release]:
+        """The releases that a site's visitors get to: the live one, and one that shares them with it."""
+        candidate = self.traffic(site).slots.candidate()
+        shared = [release for release in self.record.releases() if self.runtime(release).folder == candidate]
+        return [self.live_release(site), *shared]
+
     def newest_live(self) -> Release | None:
         """The newest release that any site of the bench is on; None before the adoption."""
         if not self.record.exists():

@@ -43,6 +43,7 @@ class Transport:
         tls: Whether nginx speaks TLS there.
         verify: Whether its certificate must be valid for the name.
         timeout: Seconds one request may take.
+        side: Which of two releases that share the visitors is meant, ``live`` or ``candidate``; see ``_nginx.slots``.
     """
 
     site: str
@@ -50,6 +51,7 @@ class Transport:
     tls: bool = False
     verify: bool = True
     timeout: float = 30.0
+    side: str | None = None
 
     def url(self, path: str) -> str:
         """The URL of a path of the site."""
@@ -58,7 +60,8 @@ class Transport:
     def headers(self, more: t.Mapping[str, str] | None = None) -> dict[str, str]:
         """What nginx would add is added where a release is asked directly."""
         direct = {"X-Frappe-Site-Name": self.site} if self.connect.startswith("unix:") else {}
-        return {**direct, **(more or {})}
+        side = {"X-Lockstep-Side": self.side} if self.side else {}
+        return {**direct, **side, **(more or {})}
 
     def ask(self, path: str, method: str = "GET", body: bytes | None = None) -> http.Response:
         """Ask once.

@@ -4,8 +4,9 @@
 
 """Our file for nginx, as text.
 
-Traffic moves by links, not by this file: it names ``<traffic>/live/web.sock``, and whoever replaces ``live``
-moves the next request. So it changes only when a site, a domain, a certificate or a bridge comes or goes.
+Traffic moves by links, not by this file: it names ``<traffic>/slots/07/web.sock``, whose slot is a link to ``live``,
+and whoever replaces a link moves the next request. So it changes only when a site, a domain, a certificate or a bridge
+comes or goes.
 
 What a site gets is what bench's own generated configuration gives it (locations, headers, buffers, gzip, private
 files through X-Accel-Redirect), with three differences: an asset that the live release doesn't have is looked for
@@ -19,7 +20,7 @@ import hashlib
 import re
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate, seal
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate, seal, slots
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.claims import address
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import (
     ADDRESS_OPTIONS,
@@ -41,7 +42,8 @@ _LOG = """\
 log_format lockstep_json escape=json
     '{"time":$msec,"site":"$lockstep_site","host":"$host","client":"$remote_addr","method":"$request_method",'
     '"path":"$uri","status":$status,"bytes":$body_bytes_sent,"seconds":$request_time,'
-    '"upstream_seconds":"$upstream_response_time","release":"$upstream_http_x_lockstep_release","id":"$request_id"}';
+    '"upstream_seconds":"$upstream_response_time","release":"$upstream_http_x_lockstep_release",'
+    '"route":"$lockstep_route","id":"$request_id"}';
 """
 _MAPS = """\
 map $server_name $lockstep_generation {
@@ -101,8 +103,8 @@ def render(traffic: Traffic) -> Rendered:
         The text and its generation, which is a hash of everything in it.
     """
     parts = [
-        # Its variable is only known where a server sets it.
-        *([_LOG] if traffic.sites else []),
+        # Their variables are only known where a server sets them.
+        *([_LOG, *slots.directives()] if traffic.sites else []),
         _MAPS,
         _text(_generation_server(traffic)),
     ]
@@ -220,6 +222,8 @@ def _gate(site: Site, front: Front) -> Lines:
     hosts = "|".join(_host_pattern(one.lower()) for one in front.names)
     return [
         f"set $lockstep_site {quote(site.name)};",
+        "set $lockstep_sticky '';",
+        *_when(f"-f {site.traffic}/{slots.COOKIE}", "set $lockstep_sticky cookie;"),
         "set $lockstep_gate open;",
         *closed,
         *_when(f"$uri = {GENERATION}", "set $lockstep_gate open;"),
@@ -249,6 +253,7 @@ def _site(site: Site, front: Front, traffic: Traffic) -> Lines:
         f"access_log {traffic.access_log} lockstep_json;",
         *(f"access_log {' '.join(quote(word) for word in words)};" for words in site.access_logs),
         *(f"add_header {header} {quote(value)};" for header, value in _HEADERS),
+        "add_header Set-Cookie $lockstep_cookie;",
         *_limits(site),
         *_gzip(),
         "",
@@ -291,13 +296,10 @@ def _gzip() -> Lines:
 
 
 def _assets(site: Site, inside: Lines) -> Lines:
-    # A page loaded before a switch names files with hashes that only the release before it has.
-    live = [f"root {site.traffic}/live;", "try_files $uri @lockstep_previous_assets;", _CACHE]
-    previous = [f"root {site.traffic}/previous;", "try_files $uri =404;", _CACHE]
-    return [
-        *_location("/assets/", [*inside, *live]),
-        *_location("@lockstep_previous_assets", [*inside, *previous]),
-    ]
+    # A page names files with hashes that only the release has which built it: the one before a switch, or the other
+    # one of two that share the visitors.
+    places = " ".join(f"/{place}$uri" for place in ("$lockstep_route", "live", slots.CANDIDATE, "previous"))
+    return _location("/assets/", [*inside, f"root {site.traffic};", f"try_files {places} =404;", _CACHE])
 
 
 def _private(site: Site, inside: Lines) -> Lines:
@@ -330,7 +332,7 @@ def _realtime(site: Site, inside: Lines) -> Lines:
         "proxy_set_header Origin $scheme://$http_host;",
         "proxy_set_header Host $host;",
         f"proxy_read_timeout {site.timeout}s;",
-        f"proxy_pass http://unix:{site.traffic}/live/realtime.sock;",
+        f"proxy_pass http://unix:{site.traffic}/$lockstep_route/realtime.sock;",
     ]
     return _location("/socket.io", lines)
 
@@ -348,7 +350,7 @@ def _web(site: Site, inside: Lines) -> Lines:
         f"proxy_read_timeout {site.timeout}s;",
         f"proxy_send_timeout {site.timeout}s;",
         "proxy_redirect off;",
-        f"proxy_pass http://unix:{site.traffic}/live/web.sock;",
+        f"proxy_pass http://unix:{site.traffic}/$lockstep_route/web.sock;",
     ]
     return _location("@lockstep_web", lines)
 

@@ -2,14 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which release gets a site's traffic: two links, and files that say who gets in at all.
+"""Which release gets a site's traffic: links, and files that say who gets in at all.
 
 ``<root>/<8 hex>/`` of a site, on disk so that a reboot changes nothing, holds
 
 ``live``      a link to the socket folder of the release that is served,
 ``previous``  a link to the one served before it, for the assets of pages that were loaded from it,
 ``closed``    a file that exists while a deployment has the site show its maintenance page (freeze: full), and others
-              by which operators close it; see :mod:`.gate`.
+              by which operators close it; see :mod:`.gate`,
+
+and the links that share visitors out between two releases; see ``slots``.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ import re
 import socket
 import time
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate, links
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.slots import Slots
 
 ROOT = "/var/lib/lockstep/traffic"
 WEB, REALTIME = "web.sock", "realtime.sock"
@@ -54,25 +56,6 @@ def check_socket_path(path: str) -> str:
             hint="choose a shorter folder for sockets",
         )
     return path
-
-
-def current(link: str) -> str | None:
-    """What a link names, as it is written in it; None when there is no link."""
-    try:
-        return os.readlink(link)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise LockstepError(f"{link} should be a symlink: {error.strerror}") from error
-
-
-def switch(link: str, target: str) -> bool:
-    """Point a link somewhere else in one step (``rename(2)``); whether anything changed is returned.
-
-    Raises:
-        LockstepError: Something else than a link is there.
-    """
-    return atomic.replace_symlink(target, link)
 
 
 def listening(path: str) -> bool:
@@ -136,19 +119,29 @@ class SiteTraffic:
         self.live = os.path.join(self.folder, "live")
         self.previous = os.path.join(self.folder, "previous")
         self.gate = gate.Gate(self.folder)
-        check_socket_path(os.path.join(self.live, REALTIME))
+        self.slots = Slots(self.folder)
+        check_socket_path(os.path.join(self.slots.longest, REALTIME))
 
     def prepare(self) -> None:
         """Make the folder; nginx's workers must be able to read it."""
-        _open_folder(os.path.dirname(self.folder))
-        _open_folder(self.folder)
+        links.open_folder(os.path.dirname(self.folder))
+        links.open_folder(self.folder)
+        self.slots.provide()
 
     def current(self) -> str | None:
         """The socket folder of the release that is served; None before the first one."""
-        return current(self.live)
+        return links.current(self.live)
+
+    def point(self, target: str) -> bool:
+        """Say where visitors will be sent before nginx knows of the site; whether anything changed.
+
+        Args:
+            target: The socket folder of a release, where nobody needs to listen yet.
+        """
+        return links.switch(self.live, target)
 
     def switch(self, target: str) -> bool:
-        """Serve another release from the next request on.
+        """Send everybody to one release from the next request on, also if visitors were shared out before.
 
         Args:
             target: Its socket folder; its ``web.sock`` must be served already.
@@ -161,15 +154,43 @@ class SiteTraffic:
         """
         before = self.current()
         if before == target:
-            return False
+            candidate = self.slots.candidate()
+            if candidate is not None:
+                # Pages that were loaded from it still name its assets.
+                links.switch(self.previous, candidate)
+            return self.slots.gather()
+        self._require_listening(target)
+        if before is not None:
+            links.switch(self.previous, before)
+        links.switch(self.live, target)
+        self.slots.gather()
+        return True
+
+    def share(self, target: str, percent: int, sticky: str) -> bool:
+        """Send a share of the visitors to another release, the candidate, from their next request on.
+
+        Args:
+            target: Its socket folder; its ``web.sock`` must be served already.
+            percent: How many of a hundred visitors.
+            sticky: Whether visitors are told apart by ``cookie`` or by ``address``.
+
+        Returns:
+            Whether anything changed.
+
+        Raises:
+            LockstepError: Nobody answers there, or visitors can't be shared out so; the traffic stays where it is.
+        """
+        if self.current() == target:
+            raise LockstepError(f"{self.site} is served by {target}, so no share can be sent there")
+        self._require_listening(target)
+        return self.slots.share(target, percent, sticky)
+
+    def _require_listening(self, target: str) -> None:
         if not listening(os.path.join(target, WEB)):
             raise LockstepError(
                 f"no process listens on {target}/{WEB}, so {self.site} is not switched to it",
                 left="traffic stays where it was",
             )
-        if before is not None:
-            switch(self.previous, before)
-        return switch(self.live, target)
 
     @property
     def closed(self) -> bool:
@@ -183,9 +204,3 @@ class SiteTraffic:
     def reopen(self) -> bool:
         """Take away what :meth:`close` did, but not what an operator closed; whether anything changed."""
         return self.gate.open(gate.CLOSED)
-
-
-def _open_folder(path: str) -> None:
-    os.makedirs(path, mode=0o755, exist_ok=True)
-    if os.stat(path).st_mode & 0o777 != 0o755:
-        os.chmod(path, 0o755)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, process
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import live
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import links, live
 
 ROOT = "/run/lockstep"
 TMPFILES = "/etc/tmpfiles.d"
@@ -81,7 +81,7 @@ class Runtime:
         prepare_nginx_folder(self.root, tmpfiles)
         self._claim()
         for name, target in self._links().items():
-            live.switch(os.path.join(self.folder, name), target)
+            links.switch(os.path.join(self.folder, name), target)
         return _remember(tmpfiles, f"lockstep-{live.short_id(self.release)}.conf", self._boot_lines())
 
     def _claim(self) -> None:
@@ -119,10 +119,10 @@ class Runtime:
             LockstepError: A site's traffic still goes there.
         """
         for site in users:
-            if site.current() == self.folder:
+            if self.folder in (site.current(), site.slots.candidate()):
                 raise LockstepError(f"{site.site} is served by {self.release}, so its sockets stay")
             with contextlib.suppress(FileNotFoundError):
-                if live.current(site.previous) == self.folder:
+                if links.current(site.previous) == self.folder:
                     os.unlink(site.previous)
         entry = os.path.join(tmpfiles, f"lockstep-{live.short_id(self.release)}.conf")
         with contextlib.suppress(FileNotFoundError):

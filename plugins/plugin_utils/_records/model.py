@@ -22,6 +22,7 @@ PHASES = (
     "verify",
     "switch",
     "thaw",
+    "shift",
     "confirm",
     "retire",
     "rollback",
@@ -43,7 +44,10 @@ GOING_BACK = BACK | {"failed"}
 MIDWAY = frozenset({"frozen", "migrated", "verified", "switched"})
 """States in which a unit's users wait; a play that lets them all write together comes after one that ends here."""
 
-STATES = DONE | BACK | MIDWAY | {"absent", "prepared", "failed"}
+SHARED = "shared"
+"""The state of a unit whose users write, and whose visitors get to either release."""
+
+STATES = DONE | BACK | MIDWAY | {"absent", "prepared", "failed", SHARED}
 
 STATUSES = frozenset({"started", "completed", "failed", "undone", "skipped"})
 

@@ -41,18 +41,26 @@ class Deployments:
         self._copy(CLONE / "playbooks" / "deploy.yml", "deploy.yml")
 
     def run(
-        self, failing: t.Sequence[tuple[str, str]] = (), lost: t.Sequence[tuple[str, str]] = (), **options: t.Any
+        self,
+        failing: t.Sequence[tuple[str, str]] = (),
+        lost: t.Sequence[tuple[str, str]] = (),
+        strategy: str = "rolling",
+        waves: t.Sequence[t.Sequence[str]] = (),
+        **options: t.Any,
     ) -> Result:
         """Deploy, one unit at a time.
 
         Args:
             failing: Units that fail, each with the part of the way in which it does.
             lost: The same for units whose server is lost.
+            strategy: The plan's strategy.
+            waves: The plan's waves.
             options: Options of the deployment.
         """
         units = [{"name": name, "depends_on": list(needs), "server": "s"} for name, needs in UNITS.items()]
         given = {"rollback_on_failure": True, "rollback_scope": "deployment", "rollback_data": False, **options}
         plan = {"deployment_id": "d1", "units": units, "options": {"thaw": "unit", **given}}
+        plan.update(strategy=strategy, waves=waves)
         return self._scene.run(
             self._folder / "deploy.yml", plan=plan, failing=failing, lost=lost, window=1, lockstep_driver="recorded"
         )
@@ -95,6 +103,47 @@ def test_writes_are_let_in_when_all_are_ready(deployments: Deployments) -> None:
     assert result.events[:4] == ["bench1 move", "site1 move", "site2 move", "site3 move"]
     assert sorted(result.units("open")) == ["site1", "site2", "site3"]
     assert "ended completed: 4 on the new release" in result.output
+
+
+def test_nobody_is_frozen_before_green_is_ready_everywhere(deployments: Deployments) -> None:
+    result = deployments.run(strategy="blue-green")
+    assert result.rc == 0, result.output
+    assert result.events[:4] == [f"{unit} prepare" for unit in UNITS]
+    assert [event for event in result.events[4:] if not event.startswith("bench1")] == [
+        f"site{number} all" for number in (1, 2, 3)
+    ]
+    assert "ended completed: 4 on the new release" in result.output
+
+
+def test_green_that_fails_on_one_unit_is_taken_away_everywhere_and_nobody_was_frozen(deployments: Deployments) -> None:
+    result = deployments.run(failing=[("site2", "prepare")], strategy="blue-green")
+    assert result.rc == 2
+    assert {event.split()[1] for event in result.events} == {"prepare", "undo"}
+    assert sorted(result.units("undo")) == ["bench1", "site1", "site2"]
+    assert "ended rolled_back: 3 back on the release before, 1 withheld" in result.output
+
+
+def test_a_switch_to_green_that_fails_takes_those_along_that_switched_before(deployments: Deployments) -> None:
+    result = deployments.run(failing=[("site2", "all")], strategy="blue-green")
+    assert result.rc == 2
+    assert sorted(result.units("undo")) == ["bench1", "site1", "site2", "site3"]
+
+
+def test_green_can_let_writes_in_together(deployments: Deployments) -> None:
+    result = deployments.run(strategy="blue-green", thaw="together")
+    assert result.rc == 0, result.output
+    assert [event.split()[1] for event in result.events if event.startswith("site1")] == ["prepare", "move", "open"]
+
+
+def test_a_canary_that_fails_keeps_all_others_where_they_are(deployments: Deployments) -> None:
+    waves = [["bench1", "site2"], ["site1", "site3"]]
+    result = deployments.run(failing=[("site2", "all")], strategy="canary", waves=waves)
+    assert result.rc == 2
+    assert result.events[:2] == ["bench1 all", "site2 all"]
+    assert not {"site1", "site3"} & {event.split()[0] for event in result.events}
+    good = deployments.run(strategy="canary", waves=waves)
+    assert good.rc == 0, good.output
+    assert [event.split()[0] for event in good.events[-4:]] == ["bench1", "site2", "site1", "site3"]
 
 
 @pytest.mark.parametrize("scope", ["unit", "deployment"])

@@ -286,3 +286,52 @@ def test_waiting_units_that_nothing_withholds_are_an_error_and_no_silent_end(mon
     monkeypatch.setattr(admission, "_ready", [])
     with pytest.raises(LockstepError, match="2 units wait though nothing is in flight: site1, site2"):
         admission.admit()
+
+
+def run_to_end(admission: Admission) -> list[list[str]]:
+    """What was admitted together each time, everything admitted being done before the next look."""
+    found = []
+    while not admission.finished:
+        admitted = admission.admit()
+        found.append(admitted)
+        for name in admitted:
+            admission.done(name)
+    return found
+
+
+def test_a_wave_starts_when_all_of_the_waves_before_it_are_done() -> None:
+    units = [Unit("bench"), *(Unit(f"site{number}", ("bench",)) for number in range(4))]
+    waves = [["bench", "site0"], ["site1", "site2"], ["site3"]]
+    assert run_to_end(Admission(units, waves=waves)) == [["bench"], ["site0"], ["site1", "site2"], ["site3"]]
+
+
+def test_one_unit_of_a_wave_that_is_not_done_holds_the_next_wave_back() -> None:
+    admission = Admission([Unit("a"), Unit("b"), Unit("c")], waves=[["a", "b"], ["c"]])
+    assert admission.admit() == ["a", "b"]
+    admission.done("a")
+    assert admission.admit() == []
+    admission.done("b")
+    assert admission.admit() == ["c"]
+
+
+def test_a_wave_without_units_of_the_run_is_no_obstacle_and_a_failure_ends_all_waves() -> None:
+    admission = Admission([Unit("a"), Unit("b")], waves=[["gone"], ["a"], [], ["b"]])
+    assert admission.admit() == ["a"]
+    admission.failed("a")
+    assert admission.finished
+    assert admission.outcome().withheld == ["b"]
+
+
+@properties
+@hypothesis.given(deployments(), st.data())
+def test_waves_change_when_units_start_and_never_whether(case: Case, data: st.DataObject) -> None:
+    names = [unit.name for unit in sorted(case.units, key=lambda unit: int(unit.name[1:]))]
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(names)), max_size=3)))
+    # Units depend on those with a lower number only, so each wave brings along what it needs.
+    waves = [names[begin:end] for begin, end in itertools.pairwise([0, *cuts, len(names)])]
+    order = [
+        name for together in run_to_end(Admission(case.units, window=case.window, waves=waves)) for name in together
+    ]
+    assert sorted(order) == sorted(names)
+    number = {name: at for at, wave in enumerate(waves) for name in wave}
+    assert [number[name] for name in order] == sorted(number[name] for name in order)

@@ -144,8 +144,8 @@ def test_whatever_jsonschema_refuses_is_reported_in_words(document: t.Any) -> No
 
 
 def test_an_unknown_keyword_is_refused_and_not_skipped() -> None:
-    with pytest.raises(ValueError, match="multipleOf"):
-        compile_schema({"type": "integer", "multipleOf": 2})
+    with pytest.raises(ValueError, match="exclusiveMaximum"):
+        compile_schema({"type": "integer", "exclusiveMaximum": 2})
 
 
 def test_every_key_and_option_is_described_for_editors() -> None:

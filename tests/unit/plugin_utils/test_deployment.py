@@ -206,11 +206,16 @@ def test_a_site_may_take_some_of_the_apps_with_what_they_need(load: Load) -> Non
         ("sites: [{name: a, domains: [x.y]}, {name: b, domains: [X.Y]}]", 'found the domain "X.Y", which "a" has too'),
         ("sites: [{nam: a}]", "sites[0]: has no name; expected one"),
         ("sites: [{name: a, health: [x]}]", "sites[0].health[0]: found \"x\"; expected a path beginning with '/'"),
+        ("sites: []\noptions: {steps: [7]}", "options.steps[0]: found 7; expected a multiple of 5"),
+        ("sites: []\noptions: {steps: []}", "options.steps: found nothing in it; expected at least one entry"),
         (
-            "sites: []\nstrategy: blue-green",
-            '"blue-green", which is not available in this version; expected one of rolling',
+            "sites: []\noptions: {waves: [100 percent]}",
+            'options.waves[0]: found "100 percent"; expected a number of sites, or a percentage such as 25%',
         ),
-        ("sites: []\nstrategy: canary", '"canary", which is not available in this version'),
+        (
+            "sites: []\noptions: {traffic_strategy: SLOW}",
+            'options.traffic_strategy: found "slow"; expected one of instant, gradual, canary, a_b_test',
+        ),
         (
             "sites: []\nstrategy: quick",
             'strategy: found "quick"; expected one of rolling, sequential, all-at-once, parallel',

@@ -39,6 +39,11 @@ def test_an_empty_text_counts_as_absent() -> None:
         ("run_tests", ["a", ["b", "c"]], ["a", ["b", "c"]]),
         ("thaw", "together", "together"),
         ("health_check_timeout", "60", 60),
+        ("steps", "5, 25 50", [5, 25, 50]),
+        ("steps", "[5, 25]", [5, 25]),
+        ("waves", "1,25%", [1, "25%"]),
+        ("traffic_strategy", "A_B_TEST", "a_b_test"),
+        ("traffic_strategy", "a-b-test", "a_b_test"),
     ],
 )
 def test_texts_become_the_type_an_option_has(name: str, given: t.Any, taken: t.Any) -> None:
@@ -55,7 +60,9 @@ def test_texts_become_the_type_an_option_has(name: str, given: t.Any, taken: t.A
         ("thaw", "never", 'extra variables: thaw: found "never"; expected one of unit, together'),
         ("force", "maybe", 'extra variables: force: found "maybe"; expected true or false'),
         ("strategy", "quick", 'extra variables: strategy: found "quick"; expected one of rolling'),
-        ("deployment_strategy", "blue-green", 'found "blue-green", which is not available in this version'),
+        ("steps", "5,fifty", 'extra variables: steps: found "fifty"; expected a whole number'),
+        ("steps", "[5, ", 'extra variables: steps: found "[5, "; expected a list'),
+        ("waves", "0", "extra variables: waves: "),
         ("only", {"a": 1}, "extra variables: only: expected a list of names"),
         ("only_closure", "perhaps", "extra variables: only_closure: found 'perhaps'; expected true or false"),
         ("deployment_config", "{x", "extra variables: deployment_config: is not valid JSON"),

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import options, plan_render
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import options, plan_render, traffic
 
 
 def make_plan(sites: int = 2, **more: t.Any) -> dict[str, t.Any]:
@@ -32,6 +32,9 @@ def make_plan(sites: int = 2, **more: t.Any) -> dict[str, t.Any]:
         "environment": "staging",
         "strategy": "rolling",
         "options": options.defaults(),
+        "traffic": traffic.shares(options.defaults()),
+        "watched": 30,
+        "waves": [],
         "apps": [{**app, "requires": {"erpnext": ">=15"}, "depends_on": [], "config": {"key": "********"}}],
         "stages": [
             {"level": 1, "apps": ["frappe"], "parallel": False, "sites": [], "pre_checks": ["a"], "post_checks": []}

@@ -23,7 +23,8 @@ SITES = [unit(f"site{number}", "bench") for number in range(4)]
 
 
 @pytest.mark.parametrize(
-    ("strategy", "expected"), [("rolling", 3), ("sequential", 1), ("all-at-once", 0), ("parallel", 0)]
+    ("strategy", "expected"),
+    [("rolling", 3), ("sequential", 1), ("all-at-once", 0), ("parallel", 0), ("canary", 3), ("blue-green", 3)],
 )
 def test_the_window_of_each_strategy(strategy: str, expected: int) -> None:
     assert schedule.window(strategy, {**options.defaults(), "batch_size": 3}) == expected
@@ -34,6 +35,12 @@ def test_estimates_come_from_the_unit_then_from_its_driver_then_from_defaults() 
     found = schedule.estimates(units, {"site0": 7.0, "frappe_bench": 100}, "rolling", options.defaults())
     assert found == {"bench": 100.0, "site0": 7.0, "site1": 45.0 + 30.0}
     assert schedule.estimates(units, {}, "parallel", options.defaults())["site1"] == 45.0
+
+
+def test_a_canary_and_shared_visitors_take_the_time_they_are_watched() -> None:
+    given = {**options.defaults(), "step_wait": 60, "traffic_strategy": "gradual"}
+    assert schedule.estimates([BENCH, SITES[0]], {}, "canary", given)["site0"] == 45.0 + 60 + 3 * 60
+    assert schedule.estimates([BENCH, SITES[0]], {}, "rolling", given)["site0"] == 45.0 + 30 + 3 * 60
 
 
 def test_the_estimate_of_all_follows_the_window() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.filter.traffic_choice import traffic_choice
 from ansible_collections.lockstep.deploy.plugins.filter.traffic_told import traffic_told
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import traffic_choice
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import describe
 
 ONE, TWO, OTHER, BENCH, OTHER_BENCH = "site1.local", "site2.local", "site1.local@b", "bench@a", "bench@b"
 
@@ -96,7 +96,7 @@ def test_what_visitors_get_is_told_with_who_wanted_it() -> None:
     ]
     assert found["failed"] == []
     allowed = {**LIVE, "state": "maintenance", "allowed": ["203.0.113.7"]}
-    assert traffic_choice.describe(allowed) == "maintenance but for 203.0.113.7"
+    assert describe(allowed) == "maintenance but for 203.0.113.7"
 
 
 def test_one_cause_is_told_once_and_what_was_not_asked_has_failed() -> None:

@@ -26,12 +26,12 @@ _GRACE = 0.3
 _HTTP_TIMEOUT = 120.0
 
 
-def stop_writes(deployment: SiteDeployment, release: Release) -> dict[str, t.Any]:
+def stop_writes(deployment: SiteDeployment, releases: t.Sequence[Release]) -> dict[str, t.Any]:
     """Freeze a site, wait for the requests and jobs that were under way, and believe it by asking.
 
     Args:
         deployment: The site's deployment.
-        release: The release that is live.
+        releases: The releases that visitors get to: the one that is live, and one that shares them with it.
 
     Returns:
         ``jobs_drained`` and the database connections that had to be ended.
@@ -39,24 +39,26 @@ def stop_writes(deployment: SiteDeployment, release: Release) -> dict[str, t.Any
     Raises:
         LockstepError: The freeze is not in force, or a request or job doesn't end in time.
     """
-    options, bench = deployment.options, deployment.context.bench(release)
+    options, benches = deployment.options, [deployment.context.bench(release) for release in releases]
     if options.freeze == "full" or deployment.site.refuses_readers():
         # Who closed the site to readers doesn't want them to see it while it is frozen for us.
         deployment.traffic.close(deployment.journal.deployment_id)
     deployment.site.freeze()
     # One process that refuses writes says nothing of the others, which may still know the settings of before.
-    time.sleep(bench.settings_age())
+    time.sleep(max(bench.settings_age() for bench in benches))
     deadline = time.monotonic() + options.drain_timeout
-    SiteHealth(deployment).wait_frozen(release)
+    for release in releases:
+        SiteHealth(deployment).wait_frozen(release)
     time.sleep(_GRACE)
     database = deployment.database()
     existing = watcher.connection_ids(database)
     # Jobs first: one that renders or asks somebody else sleeps on its connection, which must not be ended under it.
-    drained = drain_jobs(deployment, bench, deadline)
-    ended = watcher.wait_for_old_connections(database, existing, _left(deadline), idle=longest_request(bench))
+    drained = sum(drain_jobs(deployment, bench, deadline) for bench in benches)
+    longest = max(longest_request(bench) for bench in benches)
+    ended = watcher.wait_for_old_connections(database, existing, _left(deadline), idle=longest)
     if existing:
         # A request that was under way may have put one into the queue meanwhile.
-        drained += drain_jobs(deployment, bench, deadline)
+        drained += sum(drain_jobs(deployment, bench, deadline) for bench in benches)
     return {"jobs_drained": drained, "connections_ended": len(ended)}
 
 
@@ -135,7 +137,7 @@ class Freeze(Phase):
         # Flags of an attempt that died after its freeze are the freeze's own, not the user's.
         if "flags" not in step.intent:
             step.note(flags=self._deployment.site.flags(), frozen_since=clock.since_boot(), frozen_at=clock.utc_now())
-        return stop_writes(self._deployment, self._deployment.before)
+        return stop_writes(self._deployment, [self._deployment.before])
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         if "flags" in step.intent:

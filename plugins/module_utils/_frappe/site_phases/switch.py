@@ -54,8 +54,10 @@ class Switch(Phase):
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
+        if deployment.options.steps:
+            return self._offer()
         # The phase before has left the new release no caches of another time.
-        self._move(deployment.before, deployment.after)
+        move(deployment, deployment.before, deployment.after)
         return {"release": deployment.after.id}
 
     def undo(self, step: Step) -> dict[str, t.Any]:
@@ -64,16 +66,37 @@ class Switch(Phase):
         Processes(deployment.context).start(before)
         # Nobody reads through this release yet, and what it cached is from before.
         clear_cache(deployment.context.bench(before), deployment.site.name)
-        self._move(after, before)
+        move(deployment, after, before)
         return {"action": "switched back", "release": before.id}
 
-    def _move(self, source: Release, target: Release) -> None:
+    def _offer(self) -> dict[str, t.Any]:
+        """Let testers, and nobody else, get to the new release: visitors follow step by step when they can write."""
         deployment = self._deployment
-        old, new = deployment.context.bench(source), deployment.context.bench(target)
-        deployment.placement.deactivate(old)
-        deployment.traffic.switch(deployment.context.runtime(target).folder)
-        deployment.placement.activate(new)
-        SiteHealth(deployment).from_outside(target)
+        hindered = impact.obstacle_to_sharing(deployment)
+        if hindered:
+            raise LockstepError(
+                f"two releases can't share this site's visitors: {hindered}",
+                hint="deploy it with traffic_strategy=instant, which freezes it only while it migrates",
+            )
+        # It goes on serving, and what it cached is from before the migration.
+        clear_cache(deployment.old, deployment.site.name)
+        folder = deployment.context.runtime(deployment.after).folder
+        deployment.traffic.share(folder, 0, deployment.options.sticky)
+        SiteHealth(deployment).from_outside(deployment.after)
+        return {"release": deployment.after.id, "percent": 0}
+
+
+def move(deployment: SiteDeployment, source: Release, target: Release) -> None:
+    """Take scheduler and all visitors of a site from one release to another, and believe it from outside.
+
+    Raises:
+        LockstepError: The other release doesn't listen, or doesn't answer from outside.
+    """
+    old, new = deployment.context.bench(source), deployment.context.bench(target)
+    deployment.placement.deactivate(old)
+    deployment.traffic.switch(deployment.context.runtime(target).folder)
+    deployment.placement.activate(new)
+    SiteHealth(deployment).from_outside(target)
 
 
 class Confirm(Phase):

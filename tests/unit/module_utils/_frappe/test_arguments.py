@@ -17,6 +17,10 @@ GIVEN = {
     "drain_timeout": 300.0,
     "wait_time": 30.0,
     "health_check_timeout": 30.0,
+    "steps": [],
+    "step_wait": 300.0,
+    "sticky": "cookie",
+    "hold": False,
 }
 
 

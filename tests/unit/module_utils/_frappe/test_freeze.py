@@ -53,5 +53,5 @@ def test_writes_are_only_stopped_after_that_time(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(freeze.watcher, "connection_ids", lambda _database: set())
     monkeypatch.setattr(freeze.watcher, "wait_for_old_connections", lambda *_arguments, **_more: [])
     monkeypatch.setattr(freeze.time, "sleep", done.append)
-    freeze.stop_writes(deployment, t.cast(t.Any, None))
+    freeze.stop_writes(deployment, [t.cast(t.Any, None)])
     assert done[:3] == ["frozen", 60.0, "asked"]

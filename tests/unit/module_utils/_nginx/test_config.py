@@ -104,7 +104,6 @@ def test_who_gets_into_a_location_stands_in_that_location() -> None:
     found = {item.args: item for item in server.walk() if item.name == "location"}
     for place, match in places.items():
         assert [item.args for item in found[match].children("auth_basic")] == [(place,)]
-    assert found[("@lockstep_previous_assets",)].children("auth_basic")[0].args == ("assets",)
     with pytest.raises(LockstepError, match="'elsewhere' is no location"):
         Front(("site1.local",), inside=(("elsewhere", ("deny", "all")),))
 
@@ -128,16 +127,19 @@ def test_any_difference_is_another_generation_and_the_file_names_its_own_once() 
 
 def test_what_belongs_to_http_stands_there_once() -> None:
     items = parse(config.render(Traffic((site(), site("site2.local")))).text)
-    assert [item.name for item in items if item.name != "server"] == ["log_format", "map", "map", "map"]
+    found = [item.args[-1] for item in items if item.name in ("map", "split_clients", "log_format")]
+    assert len(found) == len(set(found))
+    assert {item.name for item in items} == {"log_format", "map", "split_clients", "server"}
 
 
-def test_a_site_is_proxied_through_its_live_link_and_told_its_name() -> None:
+def test_a_site_is_proxied_through_its_slots_and_told_its_name() -> None:
     _generation, server = servers(Traffic((site(fronts=(Front(("www.site1.local", "site1.local")),)),)))
     web = location(server, "@lockstep_web")
-    assert web.children("proxy_pass")[0].args == ("http://unix:/var/lib/lockstep/traffic/site1.local/live/web.sock",)
+    folder = "/var/lib/lockstep/traffic/site1.local/$lockstep_route"
+    assert web.children("proxy_pass")[0].args == (f"http://unix:{folder}/web.sock",)
     assert ("X-Frappe-Site-Name", "site1.local") in [item.args for item in web.children("proxy_set_header")]
     realtime = location(server, "/socket.io")
-    assert realtime.children("proxy_pass")[0].args[0].endswith("/live/realtime.sock")
+    assert realtime.children("proxy_pass")[0].args == (f"http://unix:{folder}/realtime.sock",)
     assert server.children("server_name")[0].args == ("www.site1.local", "site1.local")
 
 
@@ -149,9 +151,12 @@ def test_private_files_are_internal_and_nothing_else_of_the_data_is_reachable() 
     assert sorted(roots) == [
         "/srv/bench/data/site1.local/private/",
         "/srv/bench/data/site1.local/public",
-        "/var/lib/lockstep/traffic/site1.local/live",
-        "/var/lib/lockstep/traffic/site1.local/previous",
+        "/var/lib/lockstep/traffic/site1.local",
     ]
+    # Every place an asset is looked for ends in the request's own path, which begins with /assets/.
+    places = location(server, "/assets/").children("try_files")[0].args
+    assert places[-1] == "=404"
+    assert all(place.endswith("$uri") for place in places[:-1])
 
 
 def test_a_redirecting_front_serves_nothing_of_the_site() -> None:

@@ -14,7 +14,7 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import live
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import links, live
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import SiteTraffic
 
 
@@ -85,11 +85,11 @@ def test_a_switch_keeps_the_one_before_for_its_assets(short: pathlib.Path, liste
     listen(green / "web.sock")
     assert site.current() is None
     assert site.switch(str(blue))
-    assert (site.current(), live.current(site.previous)) == (str(blue), None)
+    assert (site.current(), links.current(site.previous)) == (str(blue), None)
     assert site.switch(str(green))
-    assert (site.current(), live.current(site.previous)) == (str(green), str(blue))
+    assert (site.current(), links.current(site.previous)) == (str(green), str(blue))
     assert not site.switch(str(green))
-    assert live.current(site.previous) == str(blue)
+    assert links.current(site.previous) == str(blue)
 
 
 def test_nobody_is_sent_to_a_release_that_does_not_listen(short: pathlib.Path, listen: Listen) -> None:
@@ -104,15 +104,15 @@ def test_nobody_is_sent_to_a_release_that_does_not_listen(short: pathlib.Path, l
             site.switch(str(target))
         assert caught.value.left == "traffic stays where it was"
     assert site.current() == str(blue)
-    assert live.current(site.previous) is None
+    assert links.current(site.previous) is None
 
 
 def test_something_else_than_a_link_is_never_replaced(short: pathlib.Path) -> None:
     (short / "live").mkdir()
     with pytest.raises(LockstepError, match="should be a symlink"):
-        live.switch(str(short / "live"), "/x")
+        links.switch(str(short / "live"), "/x")
     with pytest.raises(LockstepError, match="should be a symlink"):
-        live.current(str(short / "live"))
+        links.current(str(short / "live"))
 
 
 def test_a_closed_site_stays_closed_until_it_is_opened_and_says_so_once(short: pathlib.Path) -> None:

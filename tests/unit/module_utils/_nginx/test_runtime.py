@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import process
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import live, runtime
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import links, live, runtime
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.runtime import Runtime
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -103,14 +103,14 @@ def test_a_release_that_is_served_keeps_its_folder(tmp_path: pathlib.Path, boot:
     place.prepare(str(boot))
     site = live.SiteTraffic("site1.local", str(tmp_path / "traffic"))
     site.prepare()
-    live.switch(site.live, place.folder)
+    links.switch(site.live, place.folder)
     with pytest.raises(LockstepError, match=r"site1.local is served by bench#1"):
         place.remove([site], str(boot))
-    live.switch(site.live, "/elsewhere")
-    live.switch(site.previous, place.folder)
+    links.switch(site.live, "/elsewhere")
+    links.switch(site.previous, place.folder)
     assert place.remove([site], str(boot))
     assert not os.path.exists(place.folder)
-    assert live.current(site.previous) is None
+    assert links.current(site.previous) is None
     assert [file.name for file in boot.iterdir()] == ["lockstep.conf"]
     assert not place.remove([site], str(boot))
 
