@@ -58,6 +58,15 @@ options:
     description: Seconds that a site which was opened may take to answer.
     type: float
     default: 30
+  projects:
+    description:
+      - Projects of containers on this server, in the one form that the inventory gives a deployment file's. nginx
+        serves them from then on, and none that O(projects_of) had before. For V(state=rendered) only.
+    type: list
+    elements: dict
+  projects_of:
+    description: Whose projects these are; other deployments of the server keep theirs.
+    type: str
   force:
     description: >-
       Whether our file of nginx is written although somebody changed it by hand. A copy is kept below
@@ -159,6 +168,8 @@ ARGUMENTS = {
     "reason": {"type": "str"},
     "allow": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "float", "default": 30},
+    "projects": {"type": "list", "elements": "dict"},
+    "projects_of": {"type": "str"},
     "force": {"type": "bool", "default": False},
 }
 
@@ -168,6 +179,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec=ARGUMENTS,
         required_if=[("state", state, ["site"]) for state in ("stopped", "maintenance", "live")],
+        required_by={"projects": ["projects_of"]},
         supports_check_mode=True,
     )
     params = module.params
@@ -186,7 +198,7 @@ def main() -> None:
 
 
 def _render(context: BenchContext, params: t.Mapping[str, t.Any], check: bool) -> dict[str, t.Any]:
-    fronts = Fronts(context)
+    fronts = Fronts(context, params["projects_of"], params["projects"])
     drift = fronts.drift()
     if drift is None:
         return {"changed": False, "drift": {"kind": "none", "by_hand": False, "message": ""}, "overwritten": []}

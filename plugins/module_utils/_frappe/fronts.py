@@ -16,6 +16,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import conf
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.drift import Drift, gravest
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import REALTIME, WEB
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import Bridge, Front, Listen, Site, Traffic
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.projects import Place, ProjectRecords
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.server import Applied, Nginx, Wanted
 
 
@@ -24,11 +25,20 @@ class Fronts:
 
     Args:
         context: One of them; nginx's place is taken from its options.
+        projects_of: A deployment whose projects of containers are given, too.
+        projects: Those projects, instead of the ones that the records know of it; None to leave these.
     """
 
-    def __init__(self, context: BenchContext) -> None:
+    def __init__(
+        self,
+        context: BenchContext,
+        projects_of: str | None = None,
+        projects: t.Sequence[t.Mapping[str, t.Any]] | None = None,
+    ) -> None:
         self._context = context
         self._options = context.options["nginx"]
+        self._projects = ProjectRecords(os.path.join(context.state_dir, "projects"), projects_of, projects)
+        self._place = Place(os.path.join(context.state_dir, "traffic"), context.options["runtime_dir"])
         self._socket = os.path.join(runtime.nginx_folder(context.options["runtime_dir"]), "generation.sock")
         self.nginx = Nginx(
             binary=self._options["binary"],
@@ -50,12 +60,14 @@ class Fronts:
                 hand.
         """
         folders.ensure(os.path.join(self._context.state_dir, "nginx"), mode=0o700)
-        return self.nginx.bring(self._prepared, overwrite=overwrite)
+        with self._projects.written():
+            return self.nginx.bring(self._prepared, overwrite=overwrite)
 
     def drift(self) -> Drift | None:
         """How our file differs from what the records say; None if it doesn't, or there is nothing to serve yet."""
         found = gravest(self.nginx.look(self._wanted()))
-        begun = any(record.get("bridges") or record.get("sites") for record in self._context.record.of_server())
+        records = self._context.record.of_server()
+        begun = any(record.get("bridges") or record.get("sites") for record in records) or bool(self._projects.all())
         return found if found and (begun or found.by_hand) else None
 
     def _prepared(self) -> Wanted:
@@ -63,6 +75,8 @@ class Fronts:
         for record in self._context.record.of_server():
             for name in record.get("sites", {}):
                 self._context.traffic(name).prepare()
+        for project in self._projects.all():
+            self._place.prepare(project, runtime.TMPFILES if self._context.is_volatile else "")
         return self._wanted()
 
     def _wanted(self) -> Wanted:
@@ -85,8 +99,18 @@ class Fronts:
         for record in self._context.record.of_server():
             sites.extend(site_of(name, served) for name, served in record.get("sites", {}).items())
             bridges.extend(Bridge(**bridge) for bridge in record.get("bridges", []))
+        projects = []
+        for project in self._projects.all():
+            projects.append(self._place.project(project))
+            bridges.extend(self._place.bridges(project))
         log = os.path.join(self._options["log_dir"], "lockstep-access.log")
-        return Traffic(tuple(sites), tuple(bridges), generation_socket=self._socket, access_log=log)
+        return Traffic(
+            tuple(sites),
+            tuple(bridges),
+            generation_socket=self._socket,
+            access_log=log,
+            projects=tuple(projects),
+        )
 
 
 def served(site: Site) -> dict[str, t.Any]:

@@ -20,7 +20,7 @@ import hashlib
 import re
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate, seal, slots
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate, projects, seal, slots
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.claims import address
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import (
     ADDRESS_OPTIONS,
@@ -104,7 +104,7 @@ def render(traffic: Traffic) -> Rendered:
     """
     parts = [
         # Their variables are only known where a server sets them.
-        *([_LOG, *slots.directives()] if traffic.sites else []),
+        *([_LOG, *slots.directives()] if traffic.sites or traffic.projects else []),
         _MAPS,
         _text(_generation_server(traffic)),
     ]
@@ -112,6 +112,8 @@ def render(traffic: Traffic) -> Rendered:
     said: set[tuple[str, str]] = set()
     for site in sorted(traffic.sites, key=lambda site: site.name):
         parts += [_text(_front(site, _say_once(front, said), traffic)) for front in site.fronts]
+    for project in sorted(traffic.projects, key=lambda project: (project.name, project.traffic)):
+        parts += [_text(_front(project, _say_once(front, said), traffic)) for front in project.fronts]
     text = "\n".join(parts)
     generation = hashlib.sha256(text.encode()).hexdigest()[:16]
     return Rendered(seal.seal(text.replace(_UNSET, generation)), generation)
@@ -196,8 +198,13 @@ def _say_once(front: Front, said: set[tuple[str, str]]) -> Front:
     return dataclasses.replace(front, listens=tuple(listens))
 
 
-def _front(site: Site, front: Front, traffic: Traffic) -> Lines:
-    body = _redirect() if front.redirect else _site(site, front, traffic)
+def _front(site: Site | projects.Project, front: Front, traffic: Traffic) -> Lines:
+    if front.redirect:
+        body = _redirect()
+    elif isinstance(site, projects.Project):
+        body = _project(site, traffic)
+    else:
+        body = _site(site, front, traffic)
     return _server([*_head(front), "", *_gate(site, front), *_generation(), *body])
 
 
@@ -215,7 +222,7 @@ def _inside(front: Front, place: str) -> Lines:
     return [_directive(words) for where, words in front.inside if where == place]
 
 
-def _gate(site: Site, front: Front) -> Lines:
+def _gate(site: Site | projects.Project, front: Front) -> Lines:
     """Who gets in at all. The generation is told also while the site is closed, but only by the site's own names."""
     # One that only sends its visitors to https says nothing of the site.
     closed = [] if front.redirect else gate.checks(site.traffic)
@@ -269,6 +276,12 @@ def _site(site: Site, front: Front, traffic: Traffic) -> Lines:
         *_web(site, _inside(front, "web")),
         *_error_pages(),
     ]
+
+
+def _project(project: projects.Project, traffic: Traffic) -> Lines:
+    lines = [*projects.directives(project, traffic.access_log), *gate.pages(), "error_page 502 504 @lockstep_failed;"]
+    places = [line for match, inside in projects.locations(project) for line in _location(match, inside)]
+    return [*lines, *places, *_error_pages()]
 
 
 def _limits(site: Site) -> Lines:

@@ -193,6 +193,30 @@ def test_rendered_writes_nginx_alone_and_only_where_something_differs(operator: 
     assert operator.file.read_text() == right
 
 
+def test_rendered_serves_the_projects_of_the_deployment_file_and_no_longer_those_that_left_it(
+    operator: Operator,
+) -> None:
+    port, domain = operator.stage.bench.http_port, "filter-ical.example"
+    containers = {
+        "backend": {"name": "filter-ical-backend", "port": 3000, "api_locations": ["/api"]},
+        "frontend": {"name": "filter-ical-frontend", "port": 80},
+    }
+    project = {"domains": {"staging": domain}, "containers": containers, "listen": [f"127.0.0.1:{port}"]}
+    inventory = operator.stage.deployment(projects={"filter-ical": project})
+    assert operator.visit(domain).status == 404
+    checked = operator.traffic("--check", "--diff", inventory=inventory, state="rendered")
+    assert (checked.returncode, changed(checked)) == (0, {BENCH: 1}), checked.stdout
+    assert f"+    server_name {domain};" in checked.stdout
+    assert not (operator.stage.folder / "state" / "projects").exists(), "a check changes nothing"
+    done = operator.traffic(inventory=inventory, state="rendered")
+    assert (done.returncode, changed(done)) == (0, {BENCH: 1}), done.stdout
+    assert operator.visit(domain).status == 502, "nobody deployed its containers yet"
+    assert operator.sees() == operator.release()
+    assert changed(operator.traffic(inventory=inventory, state="rendered")) == {}
+    assert changed(operator.traffic(state="rendered")) == {BENCH: 1}
+    assert operator.visit(domain).status == 404
+
+
 def test_a_change_by_hand_is_shown_refused_and_overwritten_by_force_alone(operator: Operator) -> None:
     right, text = operator.file.read_text(), operator.change_by_hand()
     checked = operator.traffic("--check", "--diff", state="rendered")
