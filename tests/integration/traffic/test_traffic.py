@@ -16,7 +16,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_traffic import Request
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import live
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import links
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.gate import CLOSED, MAINTENANCE, STOPPED
 from tests.integration.stage import BENCH
 from tests.integration.traffic.operator import ONE, SITES, TWO, Operator, changed, request
@@ -146,14 +146,14 @@ def test_a_site_that_does_not_answer_once_it_is_open_is_closed_again(
 
     def then_break(given: Request) -> None:
         require_possible(given)
-        live.switch(traffic.live, str(operator.stage.folder))
+        links.switch(traffic.live, str(operator.stage.folder))
 
     monkeypatch.setattr(site, "require_possible", then_break)
     try:
         with pytest.raises(LockstepError, match="does not answer its visitors") as caught:
             site.change(request("live"))
     finally:
-        live.switch(traffic.live, str(target))
+        links.switch(traffic.live, str(target))
     assert caught.value.left == "it is in stopped again"
     assert operator.gate().told(STOPPED)["reason"] == "wrong prices"
     assert operator.sees() == STOPPED
