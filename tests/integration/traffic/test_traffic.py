@@ -128,7 +128,7 @@ def test_a_site_that_is_deployed_to_is_stopped_and_let_in_by_its_operator(operat
         assert operator.sees() == operator.release()
 
 
-def test_a_deployment_goes_through_on_a_stopped_site_and_leaves_it_stopped(operator: Operator) -> None:
+def test_the_checks_of_a_deployment_tell_that_a_site_is_stopped_and_it_is_left_so(operator: Operator) -> None:
     operator.site().change(request(STOPPED, by="ada", reason="wrong prices"))
     done = operator.deploy(deployment_strategy="rolling", freeze="full")
     assert done.returncode == 0, done.stdout[-5000:]
