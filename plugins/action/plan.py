@@ -11,20 +11,18 @@ import typing as t
 
 from ansible.inventory.manager import InventoryManager
 from ansible.plugins.action import ActionBase
-from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import (
     account,
-    ansible_values,
+    ansible_deployment,
     deployment,
-    options,
     plan,
     plan_render,
     schedule,
 )
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError, Problem
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.sources import Sources
 
 _RED = "red"
@@ -75,7 +73,8 @@ class ActionModule(ActionBase):
         )
         sources = Sources(arguments["cache"], arguments["timeout"])
         try:
-            found = self._deployment(arguments["deployment"], arguments["strategy"], variables)
+            given, strategy = arguments["deployment"], arguments["strategy"]
+            found = ansible_deployment.load(self._loader, variables, given, strategy)
         except deployment.RefusedDeployment as error:
             further = plan.find_further_problems(error, sources, around)
             raise DeploymentError([*error.problems, *further], error.what) from error
@@ -87,24 +86,6 @@ class ActionModule(ActionBase):
             written["archives"] = {app["name"]: sources.export(app["commit"]) for app in planned["apps"]}
         window = schedule.window(found.strategy, found.options)
         return {"plan": planned, "window": window, "user": account.name(), **written}
-
-    def _deployment(self, given: t.Any, strategy: str | None, variables: dict[str, t.Any]) -> deployment.Deployment:
-        """The deployment that the task, an extra variable or the inventory names, in this order."""
-        choices = options.read(ansible_values.plain(load_extra_vars(self._loader)), os.environ)
-        known = ansible_values.plain((variables.get("lockstep_deployment") or {}).get("defaults") or {})
-        for name, value in known.items():
-            setattr(choices, name, value)
-        if given:
-            choices.deployment = ansible_values.plain(given)
-        if strategy and choices.strategy is None:
-            choices.strategy = options.canonical_strategy(strategy)
-        if choices.deployment is not None:
-            return deployment.load_chosen(choices.deployment, choices, self._loader.get_basedir())
-        file = variables.get("lockstep_deployment_file")
-        if not file:
-            message = "expected one: -i path/to/deployment.yml, or -e deployment_config=path/to/deployment.yml"
-            raise DeploymentError([Problem(("deployment",), message)])
-        return deployment.load(str(file), choices, text=str(self._loader.get_text_file_contents(str(file))))
 
     def _limit(self, variables: dict[str, t.Any]) -> set[str] | None:
         """The hosts that --limit leaves."""

@@ -13,14 +13,25 @@ version_added: 0.1.0
 author:
   - The lockstep.deploy authors (@lockstep-deploy)
 description:
-  - Unites what M(lockstep.deploy.frappe_site_check) returned for each site.
+  - Unites what M(lockstep.deploy.frappe_site_check) and M(lockstep.deploy.frappe_site_load) returned for each site.
   - A site that could not be checked counts as failed.
-positional: _input
+positional: _input, more, choices, environment
 options:
   _input:
-    description: What was found, by unit. Or C(error), why nothing was found.
+    description: What was found, by unit. Or C(error), why nothing was found, with the C(types) it was about.
     type: dict
     required: true
+  more:
+    description: The same of a second look, by unit.
+    type: dict
+    default: {}
+  choices:
+    description: What was asked for, from M(lockstep.deploy.validation_choices).
+    type: dict
+    default: {}
+  environment:
+    description: The environment of the deployment.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -51,8 +62,21 @@ _value:
     overall_status:
       description: V(failed) if one failed, V(passed) if all passed, else V(inconclusive).
       type: str
+    types:
+      description: What was validated.
+      type: list
+      elements: str
+    duration:
+      description: Seconds of load on each site, where V(performance) is among the types.
+      type: int
+    environment:
+      description: The environment of the deployment.
+      type: str
+    deployment_id:
+      description: The deployment that had to be live; null for any.
+      type: str
     sites:
-      description: The same by site, with the C(checks) of each.
+      description: The same counts by site, with C(types), the counts by type, and the C(checks) of each.
       type: dict
     lines:
       description: The same for people.
@@ -67,11 +91,15 @@ from ansible.errors import AnsibleFilterError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.site_validation import unite
 
 
-def validation(records: t.Any) -> dict[str, t.Any]:
+def validation(
+    records: t.Any, more: t.Any = None, choices: t.Any = None, environment: str | None = None
+) -> dict[str, t.Any]:
     """See the documentation above."""
-    if not isinstance(records, dict):
+    looks = [look for look in (records, more) if look is not None]
+    if not all(isinstance(look, dict) for look in looks):
         raise AnsibleFilterError("lockstep.deploy.validation works on what was found by unit")
-    return unite(records)
+    units = dict.fromkeys(unit for look in looks for unit in look)
+    return unite({unit: [look[unit] for look in looks if unit in look] for unit in units}, choices, environment)
 
 
 class FilterModule:

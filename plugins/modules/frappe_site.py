@@ -62,7 +62,8 @@ options:
   tests:
     description: >-
       Commands that must succeed on the new release before traffic moves, each a list of its words, or a text that is
-      split into words as a shell does it. They run in its folder with E(LOCKSTEP_SITE) and E(LOCKSTEP_BENCH) set.
+      split into words as a shell does it. They run in its folder with E(LOCKSTEP_SITE) and E(LOCKSTEP_BENCH) set, and
+      E(LOCKSTEP_SOCKET), the unix socket on which the new release answers.
     type: list
     elements: raw
     default: []
@@ -71,6 +72,13 @@ options:
       Further requests the site must answer, with C(path) and what M(lockstep.deploy.health_check) can expect of them.
     type: list
     elements: dict
+    default: []
+  smoke_tests:
+    description: >-
+      What the new release must pass after the migration, before traffic moves and never again. A path or a mapping as
+      in O(health) is asked of the new release itself. Everything else is a command as in O(tests), which run after.
+    type: list
+    elements: raw
     default: []
   timeout:
     description: Seconds the migration, and each test, may take.
@@ -217,6 +225,7 @@ ARGUMENTS = {
     "backup": {"type": "bool", "default": True},
     "tests": {"type": "list", "elements": "raw", "default": []},
     "health": {"type": "list", "elements": "dict", "default": []},
+    "smoke_tests": {"type": "list", "elements": "raw", "default": []},
     "timeout": {"type": "float", "default": 900},
     "drain_timeout": {"type": "float", "default": 300},
     "wait_time": {"type": "float", "default": 30},

@@ -23,6 +23,7 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_apps im
     with_framework,
 )
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_benches import read_benches
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_dns import read_dns
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_projects import read_projects
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_sites import read_sites
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.document import Lines, read
@@ -47,11 +48,12 @@ class Deployment:
         servers: Servers the file defines, with their host variables.
         benches: One mapping per bench and server: name, server, path, root, user, apps, and what else was given.
         apps: name, version (None when not given), source, config, requires (app → range), explicit ones only.
-        sites: name, bench, server, apps, domains, config, depends_on, health.
+        sites: name, bench, server, apps, domains, config, depends_on, health, smoke_tests, performance_paths, dns.
         projects: name, server, domains, tls, listen, body_size, timeout, containers; those of this environment.
         app_order: All apps, each after those it needs explicitly.
         choices: What was chosen for this run.
         warnings: What a user should know and what is no error.
+        zones: DNS zones by name, with the secrets of their keys: never part of a variable.
     """
 
     file: str | None
@@ -67,6 +69,7 @@ class Deployment:
     choices: Choices
     warnings: list[str]
     projects: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+    zones: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict, repr=False)
     app_paths: dict[str, Path] = dataclasses.field(default_factory=dict, repr=False)
     bench_paths: dict[str, Path] = dataclasses.field(default_factory=dict, repr=False)
     site_paths: dict[str, Path] = dataclasses.field(default_factory=dict, repr=False)
@@ -194,7 +197,8 @@ def build(data: t.Any, lines: Lines, file: str | None, choices: Choices) -> Depl
     problems = validation.find_problems(data, lines)
     deployment: Deployment | None = None
     if isinstance(data, dict):
-        deployment, found = _assemble(_sound(data, problems), lines, file, choices)
+        refused = {problem.path for problem in problems}
+        deployment, found = _assemble(_sound(data, problems), lines, file, choices, refused)
         problems.extend(found)
     problems = [problem.placed(shown, lines.line(problem.path)) for problem in problems]
     problems += [*choices.problems, *option_reader.find_place_problems(choices)]
@@ -231,7 +235,7 @@ def _less(entry: t.Any, path: Path) -> t.Any:
 
 
 def _assemble(
-    data: dict[str, t.Any], lines: Lines, file: str | None, choices: Choices
+    data: dict[str, t.Any], lines: Lines, file: str | None, choices: Choices, refused: set[Path]
 ) -> tuple[Deployment, list[Problem]]:
     base = os.path.dirname(file) if file else os.getcwd()
     apps = read_apps(data.get("apps") or [], data.get("dependencies") or {}, base)
@@ -242,6 +246,7 @@ def _assemble(
     environment = data.get("environment", validation.schema()["properties"]["environment"]["default"])
     with_bench = list(dict.fromkeys(bench["server"] for bench in benches.instances))
     projects = read_projects(data.get("projects") or {}, environment, with_bench, sites.sites)
+    dns = read_dns(data.get("dns") or {}, refused, sites.sites, sites.paths)
     options = {**option_reader.defaults(), **(data.get("options") or {}), **choices.options}
     deployment = Deployment(
         file=file,
@@ -252,7 +257,8 @@ def _assemble(
         servers=servers,
         benches=benches.instances,
         apps=apps.apps,
-        sites=sites.sites,
+        sites=dns.sites,
+        zones=dns.zones,
         app_order=apps.order,
         choices=choices,
         warnings=[*_server_warnings(servers), *apps.warnings, *sites.warnings, *projects.warnings],
@@ -262,7 +268,8 @@ def _assemble(
         site_paths=sites.paths,
         lines=lines,
     )
-    return deployment, [*apps.problems, *benches.problems, *sites.problems, *projects.problems]
+    problems = [*apps.problems, *benches.problems, *sites.problems, *projects.problems, *dns.problems]
+    return deployment, problems
 
 
 def _server_warnings(servers: dict[str, dict[str, t.Any]]) -> list[str]:

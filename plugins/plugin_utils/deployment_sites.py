@@ -110,6 +110,9 @@ class _Reader:
             "config": {**shared, **entry["config"]} if entry.get("config") else shared,
             "depends_on": entry.get("depends_on") or self._nothing,
             "health": [_endpoint(one) for one in entry["health"]] if entry.get("health") else self._nothing,
+            "smoke_tests": entry.get("smoke_tests") or self._nothing,
+            "performance_paths": entry.get("performance_paths") or self._nothing,
+            "dns": entry.get("dns") or self._nothing,
         }
 
     def _bench(self, entry: dict[str, t.Any], at: int) -> dict[str, t.Any] | None:

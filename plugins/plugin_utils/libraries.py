@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 
-_DISTRIBUTIONS = {"semantic_version": "semantic-version", "packaging.version": "packaging"}
+_DISTRIBUTIONS = {"semantic_version": "semantic-version", "packaging.version": "packaging", "dns": "dnspython"}
 
 
 def need(module: str) -> t.Any:

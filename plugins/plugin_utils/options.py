@@ -150,9 +150,12 @@ def _read_strategy(given: t.Mapping[str, t.Any], choices: Choices) -> None:
     choices.problems.append(Problem((name,), message, file=SOURCE))
 
 
-def _names(name: str, given: t.Mapping[str, t.Any], choices: Choices) -> list[str] | None:
-    """Names as a list, or separated by blanks or commas; None when there are none."""
-    value = given.get(name)
+def split_names(value: t.Any) -> list[str]:
+    """Names as a list, as JSON, or separated by blanks or commas; none for None.
+
+    Raises:
+        ValueError: It is something else.
+    """
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
             value = json.loads(value)
@@ -161,13 +164,20 @@ def _names(name: str, given: t.Mapping[str, t.Any], choices: Choices) -> list[st
     if isinstance(value, str):
         value = re.split(r"[\s,]+", value)
     if value is None:
-        return None
+        return []
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
-        message = "expected a list of names, or names separated by blanks or commas"
-        choices.problems.append(Problem((name,), message, file=SOURCE))
-        return None
+        raise ValueError("expected a list of names, or names separated by blanks or commas")
     found = [one.strip(" '\"") for one in value]
-    return [one for one in found if one] or None
+    return [one for one in found if one]
+
+
+def _names(name: str, given: t.Mapping[str, t.Any], choices: Choices) -> list[str] | None:
+    """Names that were given; None when there are none."""
+    try:
+        return split_names(given.get(name)) or None
+    except ValueError as error:
+        choices.problems.append(Problem((name,), str(error), file=SOURCE))
+        return None
 
 
 def _read_option(name: str, value: t.Any, choices: Choices) -> None:
@@ -185,6 +195,8 @@ def _coerce_option(name: str, value: t.Any) -> t.Any:
         return flag if isinstance(flag, bool) else [value]
     if name == "traffic_strategy":
         return traffic.canonical(value)
+    if name == "smoke_tests" and isinstance(value, str):
+        return _listed(value) if value.lstrip().startswith("[") else [value]
     if option.get("type") == "array" and isinstance(value, str):
         return _listed(value)
     types = option.get("type", [])

@@ -38,7 +38,7 @@ _NAMES = {
 }
 #: Other ways to write a value that is told once.
 _SPELLINGS = ("all_at_once", "blue_green")
-_SECRET_BELOW = ("config", "servers", "admin", "env")
+_SECRET_BELOW = ("config", "servers", "admin", "env", "key_secret")
 _LONGEST_SHOWN = 80
 
 

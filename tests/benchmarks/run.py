@@ -47,8 +47,14 @@ BOUNDS = {
     "switch_late_answers": 0,
     "split_error_points": 1.5,
     "users_sent_back": 0,
+    "false_alarm_rate": 0.01,
 }
 """What each figure shall be at most."""
+
+FLOORS = {
+    "detection_rate": 0.95,
+}
+"""What each figure shall be at least."""
 
 Figures = dict[str, float]
 
@@ -104,16 +110,26 @@ def keep(figures: Figures, chosen: t.Collection[str] = ()) -> Figures:
 
 def table(figures: Figures) -> str:
     """The figures beside their bounds, those with a bound first."""
-    lines = [f"{'figure':32} {'measured':>12} {'at most':>9}"]
-    for name in (*BOUNDS, *sorted(set(figures) - set(BOUNDS))):
-        if name not in figures:
-            lines.append(f"{name:32} {'not measured':>12} {BOUNDS[name]:>9g}")
-        elif name not in BOUNDS:
-            lines.append(f"{name:32} {figures[name]:>12.4g}")
-        else:
-            verdict = "" if figures[name] <= BOUNDS[name] else "  over"
-            lines.append(f"{name:32} {figures[name]:>12.4g} {BOUNDS[name]:>9g}{verdict}")
+    lines = [f"{'figure':32} {'measured':>12} {'bound':>12}"]
+    bounded = (*BOUNDS, *FLOORS)
+    for name in (*bounded, *sorted(set(figures) - set(bounded))):
+        measured = f"{figures[name]:.4g}" if name in figures else "not measured"
+        lines.append(f"{name:32} {measured:>12} {_bound(name):>12}{_verdict(name, figures)}".rstrip())
     return "\n".join(lines)
+
+
+def _bound(name: str) -> str:
+    if name in FLOORS:
+        return f"at least {FLOORS[name]:g}"
+    return f"{BOUNDS[name]:g}" if name in BOUNDS else ""
+
+
+def _verdict(name: str, figures: Figures) -> str:
+    if name not in figures:
+        return ""
+    if name in FLOORS:
+        return "" if figures[name] >= FLOORS[name] else "  under"
+    return "  over" if figures[name] > BOUNDS.get(name, figures[name]) else ""
 
 
 def run(chosen: t.Sequence[str]) -> int:

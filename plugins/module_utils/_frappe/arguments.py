@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App, app_of, valid_name
+from ansible_collections.lockstep.deploy.plugins.module_utils._health import site as site_health
 
 UNIT_OPTIONS: dict[str, t.Any] = {
     "unit": {"type": "str", "required": True},
@@ -71,14 +72,29 @@ def _words(command: t.Any) -> list[str]:
     return shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
 
 
+def _smoke_test(given: t.Any) -> dict[str, t.Any] | list[str]:
+    """A smoke test of the deployment file: a request as a mapping, a command as a list of words."""
+    if isinstance(given, str) and given.startswith("/"):
+        return {"path": given}
+    return dict(given) if isinstance(given, dict) else _words(given)
+
+
 def site_options(params: t.Mapping[str, t.Any]) -> Options:
-    """The options of a site's deployment from a module's arguments."""
+    """The options of a site's deployment from a module's arguments.
+
+    Raises:
+        LockstepError: What is expected of a smoke test can't be as it is given.
+    """
+    smoke = [_smoke_test(one) for one in params["smoke_tests"]]
+    requests = [one for one in smoke if isinstance(one, dict)]
+    for request in requests:
+        site_health.check_endpoint(request)
     return Options(
         apps=params["site_apps"],
         config=json.loads(params["config"] or "{}"),
         freeze=params["freeze"],
         backup=params["backup"],
-        tests=[_words(test) for test in params["tests"]],
+        tests=[*(one for one in smoke if isinstance(one, list)), *(_words(test) for test in params["tests"])],
         endpoints=params["health"],
         timeout=params["timeout"],
         drain_timeout=params["drain_timeout"],
@@ -88,6 +104,7 @@ def site_options(params: t.Mapping[str, t.Any]) -> Options:
         step_wait=params["step_wait"],
         sticky=params["sticky"],
         hold=params["hold"],
+        smoke_tests=requests,
     )
 
 

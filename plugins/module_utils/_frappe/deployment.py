@@ -26,9 +26,10 @@ class Options(t.NamedTuple):
 
     ``timeout`` (s) bounds the migration, ``drain_timeout`` (s) the wait for jobs and old requests, ``wait_time`` (s) is
     how long the site is watched after the thaw. ``tests`` are commands, as argument lists, that must succeed before
-    traffic moves. ``steps`` are the shares (percent) in which visitors get to the new release, each watched for
-    ``step_wait`` (s), before all do; none where all do at once. With ``hold`` the last share stays until somebody ends
-    it. ``sticky`` says what visitors are told apart by.
+    traffic moves, and so must ``smoke_tests``, which are asked of the new release: ``path`` with what is expected.
+    ``steps`` are the shares (percent) in which visitors get to the new release, each watched for ``step_wait`` (s),
+    before all do; none where all do at once. With ``hold`` the last share stays until somebody ends it. ``sticky`` says
+    what visitors are told apart by.
     """
 
     apps: t.Sequence[str]
@@ -46,6 +47,7 @@ class Options(t.NamedTuple):
     step_wait: float = 300
     sticky: str = "cookie"
     hold: bool = False
+    smoke_tests: t.Sequence[t.Mapping[str, t.Any]] = ()
 
 
 class SiteDeployment:

@@ -134,12 +134,22 @@ class SiteHealth:
         return self._checks(release).validate()
 
     def run_tests(self, bench: Bench) -> None:
-        """Run the user's own tests against the new release, before anybody is sent to it.
+        """Run the user's own tests against the new release, before anybody is sent to it: requests, then commands.
 
         Raises:
             LockstepError: One failed.
         """
-        environment = {**bench.env, "LOCKSTEP_SITE": self._site, "LOCKSTEP_BENCH": bench.path}
+        direct = self._on(self._deployment.after).direct()
+        results = site_health.check_endpoints(direct, self._deployment.options.smoke_tests)
+        failed = [f"{result.name.partition('_')[2]}: {result.message}" for result in results if not result.passed]
+        if failed:
+            raise LockstepError(f"the smoke test {failed[0]}", detail=failed)
+        environment = {
+            **bench.env,
+            "LOCKSTEP_SITE": self._site,
+            "LOCKSTEP_BENCH": bench.path,
+            "LOCKSTEP_SOCKET": direct.connect.partition(":")[2],
+        }
         for argv in self._deployment.options.tests:
             done = process.run(
                 argv,

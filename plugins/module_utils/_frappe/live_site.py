@@ -20,12 +20,21 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.site import Transport
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.claims import address
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.slots import CANDIDATE
 
 _QUERY_TIMEOUT = 30.0
 _INSTALLED = "SELECT defvalue FROM tabDefaultValue WHERE parent = '__global' AND defkey = 'installed_apps'"
-_EVERYWHERE = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+_EVERYWHERE = {"*": "127.0.0.1", "[::]": "[::1]"}
+
+
+class Door(t.NamedTuple):
+    """An address of nginx where the site is: how to ask there, by which names, and whether it only sends to https."""
+
+    transport: Transport
+    names: tuple[str, ...]
+    redirect: bool
 
 
 class LiveSite:
@@ -95,10 +104,25 @@ class LiveSite:
         """
         if self.traffic.closed:
             return Transport(self.name, f"unix:{os.path.join(self.traffic.live, WEB)}")
-        fronts = self._fronts()
+        fronts = self.fronts()
         front = next((front for front in fronts if not front["redirect"]), fronts[0])
-        address, options = front["listens"][0]
-        host, _colon, port = address.rpartition(":")
+        return self._door(front, front["listens"][0])
+
+    def doors(self) -> list[Door]:
+        """Every address nginx serves the site on.
+
+        Raises:
+            LockstepError: nginx serves no such site.
+        """
+        return [
+            Door(self._door(front, listen), tuple(front["names"]), bool(front["redirect"]))
+            for front in self.fronts()
+            for listen in front["listens"]
+        ]
+
+    def _door(self, front: t.Mapping[str, t.Any], listen: tuple[str, t.Sequence[str]]) -> Transport:
+        given, options = listen
+        host, _colon, port = address((given,)).rpartition(":")
         names = [name for name in front["names"] if not name.startswith("*")]
         name = self.name if self.name in names else (names or [self.name])[0]
         where = f"{_EVERYWHERE.get(host, host)}:{port}"
@@ -110,8 +134,12 @@ class LiveSite:
             return None
         return CANDIDATE if self.traffic.slots.candidate() == self.context.runtime(self.release).folder else "live"
 
-    def _fronts(self) -> list[dict[str, t.Any]]:
-        """The servers of nginx that lead to the site: as recorded, else as nginx has them."""
+    def fronts(self) -> list[dict[str, t.Any]]:
+        """The servers of nginx that lead to the site: as recorded, else as nginx has them.
+
+        Raises:
+            LockstepError: nginx serves no such site.
+        """
         known = self.context.record.sites() if self.context.record.exists() else {}
         if self.name in known:
             return list(known[self.name]["fronts"])

@@ -115,6 +115,14 @@ class Processes:
         # By no name of ours: somebody's copy of a site may be called anything.
         return [name for name in bench.sites() if not os.path.islink(os.path.join(bench.sites_folder, name))]
 
+    def has_realtime(self, release: Release) -> bool:
+        """Whether bench made a realtime process: it makes none where it finds no node."""
+        try:
+            programs, _groups = programs_of.read_programs(_bench_file(release))
+        except LockstepError:
+            return True
+        return any(program.is_realtime for program in programs)
+
     @contextlib.contextmanager
     def _deciding(self) -> t.Iterator[None]:
         """One site at a time starts or stops a release of the bench.
@@ -129,7 +137,7 @@ class Processes:
 
     def _listeners(self, release: Release) -> dict[str, t.Callable[[], bool]]:
         """Where a release accepts connections, in words, each with the way to find out whether it does."""
-        names = ["redis_cache", "redis_queue", *(["socketio"] if self._has_realtime(release) else [])]
+        names = ["redis_cache", "redis_queue", *(["socketio"] if self.has_realtime(release) else [])]
         if release.adopted:
             names.append("web")
         found = {f"{name} on port {release.ports[name]}": _port(release.ports[name]) for name in names}
@@ -137,14 +145,6 @@ class Processes:
             web = self._context.runtime(release).socket(WEB)
             found[f"web on {web}"] = lambda: listening(web)
         return found
-
-    def _has_realtime(self, release: Release) -> bool:
-        """Whether bench made a realtime process: it makes none where it finds no node."""
-        try:
-            programs, _groups = programs_of.read_programs(_bench_file(release))
-        except LockstepError:
-            return True
-        return any(program.is_realtime for program in programs)
 
     def _silent(self, release: Release) -> list[str]:
         return [name for name, accepts in self._listeners(release).items() if not accepts()]

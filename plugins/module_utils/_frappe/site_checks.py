@@ -53,6 +53,10 @@ class SiteChecks:
         Returns:
             ``total_checks``, ``passed``, ``failed``, ``inconclusive``, ``overall_status`` and ``checks``.
         """
+        return summary(self.results())
+
+    def results(self) -> list[Result]:
+        """The same, check by check."""
         results = _asked("accessible", "http", self._outside)
         results += _asked("apps_installed", "sql", self.installed)
         results += _asked("database_integrity", "sql", self._integrity)
@@ -60,7 +64,7 @@ class SiteChecks:
         results += _asked("no_critical_errors", "sql", self._errors)
         for app in self._apps:
             results += _asked(f"app_{app}_health", "sql", self._app, app, results)
-        return summary(results)
+        return results
 
     def installed(self) -> list[Result]:
         """The site has the apps it must have, and the bench has the code of all it has.

@@ -16,15 +16,17 @@ class Outcome(t.NamedTuple):
         passed: None when it could not be known.
         message: What was seen, in a sentence.
         observed: The figures behind it.
+        warning: Whether it is worth a word although it passed.
     """
 
     passed: bool | None
     message: str
     observed: t.Any = None
+    warning: bool = False
 
 
 class Result(t.NamedTuple):
-    """What a check came to, all its attempts together."""
+    """What a check came to, all its attempts together; ``warning`` when it passed and is worth a word all the same."""
 
     name: str
     type: str
@@ -33,10 +35,14 @@ class Result(t.NamedTuple):
     attempts: int = 1
     seconds: float = 0.0
     observed: t.Any = None
+    warning: bool = False
 
     def as_dict(self) -> dict[str, t.Any]:
-        """The result for a module's answer or a report."""
-        return {**self._asdict(), "seconds": round(self.seconds, 3)}
+        """The result for a module's answer or a report; of ``warning`` only when there is one."""
+        found = {**self._asdict(), "seconds": round(self.seconds, 3)}
+        if not self.warning:
+            del found["warning"]
+        return found
 
 
 def summary(results: t.Sequence[Result]) -> dict[str, t.Any]:

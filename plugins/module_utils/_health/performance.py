@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 import typing as t
 from dataclasses import dataclass
@@ -15,17 +14,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._health import http
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.probes import Http
-
-
-def percentile(values: t.Sequence[float], share: float) -> float:
-    """The smallest value that ``share`` of all values do not exceed (nearest rank), so always one that was seen.
-
-    Raises:
-        ValueError: There are no values.
-    """
-    if not values:
-        raise ValueError("there are no values")
-    return sorted(values)[max(math.ceil(share * len(values)), 1) - 1]
+from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.statistics import percentile
 
 
 @dataclass(frozen=True)

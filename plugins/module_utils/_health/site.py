@@ -18,6 +18,7 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._health import http
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.expect import Expectation
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result
@@ -105,8 +106,7 @@ def check_site(
     ]
     if release is not None:
         asked.append(("release", lambda: expected_release(transport, release)))
-    asked += [(f"endpoint_{item['path']}", _endpoint(transport, item)) for item in endpoints]
-    return [_timed(name, question) for name, question in asked]
+    return [*(_timed(name, question) for name, question in asked), *check_endpoints(transport, endpoints)]
 
 
 def _timed(name: str, question: t.Callable[[], Outcome]) -> Result:
@@ -128,10 +128,36 @@ def _plain(transport: Transport, path: str, **expected: t.Any) -> Outcome:
 
 
 def _endpoint(transport: Transport, item: t.Mapping[str, t.Any]) -> t.Callable[[], Outcome]:
+    expected = _expected(item)
+    return lambda: _plain(transport, item["path"], **expected)
+
+
+def _expected(item: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     expected = {key: value for key, value in item.items() if key != "path"}
     if "status" in expected:
-        expected["status"] = tuple(str(status) for status in expected["status"])
-    return lambda: _plain(transport, item["path"], **expected)
+        status = expected["status"]
+        several = status if isinstance(status, (list, tuple)) else [status]
+        expected["status"] = tuple(str(one) for one in several)
+    return expected
+
+
+def check_endpoint(item: t.Mapping[str, t.Any]) -> None:
+    """Make sure that a request can be asked before it has to be.
+
+    Raises:
+        LockstepError: It has no path, or what is expected can't be.
+    """
+    if not str(item.get("path") or "").startswith("/"):
+        raise LockstepError("a request that must be answered needs a path beginning with '/'")
+    try:
+        Expectation(**_expected(item))
+    except TypeError:
+        raise LockstepError(f"{item['path']}: what is expected of it is not understood") from None
+
+
+def check_endpoints(transport: Transport, endpoints: t.Iterable[t.Mapping[str, t.Any]]) -> list[Result]:
+    """Requests alone: ``path`` with the options of :class:`expect.Expectation`."""
+    return [_timed(f"endpoint_{item['path']}", _endpoint(transport, item)) for item in endpoints]
 
 
 def expected_release(transport: Transport, release: str) -> Outcome:

@@ -22,6 +22,7 @@ _PLAN_OPTIONS = (
     "rollback_on_failure",
     "backup_before_deployment",
     "run_tests",
+    "smoke_tests",
     "notify_users",
     "freeze",
     "thaw",

@@ -250,3 +250,16 @@ def test_the_users_own_tests_decide_before_traffic_moves(ground: Ground, found: 
     found.require()
     ground.deploy(TWO, tests=(passing,))
     assert ground.get(TWO, "version") == "1.0.0"
+
+
+def test_smoke_tests_are_asked_of_the_new_release_before_traffic_moves(ground: Ground, found: As) -> None:
+    new = {"path": "/api/method/custom_app.api.version", "json": {"message": "1.0.0"}}
+    old = {"path": "/api/method/custom_app.api.version", "json": {"message": "0.9.0"}}
+    with pytest.raises(LockstepError, match=r"the smoke test .*version: message is '1.0.0'") as caught:
+        ground.deploy(TWO, smoke_tests=(new, old))
+    assert caught.value.phase == "verify"
+    assert "users can write" in str(caught.value.left)
+    found.require()
+    said = ["sh", "-c", 'test -S "$LOCKSTEP_SOCKET"']
+    ground.deploy(TWO, smoke_tests=(new,), tests=(said,))
+    assert ground.get(TWO, "version") == "1.0.0"

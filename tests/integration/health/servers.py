@@ -100,11 +100,11 @@ def _serving(server: socketserver.BaseServer) -> t.Iterator[None]:
         thread.join(_PATIENCE)
 
 
-def certificate(folder: pathlib.Path, name: str) -> tuple[ssl.SSLContext, str]:
+def certificate(folder: pathlib.Path, name: str, days: int = 1) -> tuple[ssl.SSLContext, str]:
     """A server's TLS context under a certificate for a name, and the file to trust."""
     key, chain = folder / f"{name}.key", folder / f"{name}.pem"
     argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    argv += ["-days", "1", "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
+    argv += ["-days", str(days), "-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
     subprocess.run([*argv, "-keyout", str(key), "-out", str(chain)], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(chain, key)

@@ -16,7 +16,10 @@ _HEADERS = ("X-Frappe-Site-Name", "Host", "X-Forwarded-For", "X-Forwarded-Proto"
 
 
 def application(environ: dict[str, t.Any], start_response: t.Callable[..., t.Any]) -> list[bytes]:
-    """Answer about itself; private files (and a secret it should not know) by X-Accel-Redirect, ``/slow`` late."""
+    """Answer about itself; private files (and a secret it should not know) by X-Accel-Redirect, ``/slow`` late.
+
+    How late, in seconds, may stand behind a question mark.
+    """
     path = environ["PATH_INFO"]
     headers = [("X-Lockstep-Release", _RELEASE)]
     if path.startswith("/private/files/"):
@@ -28,7 +31,7 @@ def application(environ: dict[str, t.Any], start_response: t.Callable[..., t.Any
         )
         return [b""]
     if path == "/slow":
-        time.sleep(1)
+        time.sleep(float(environ["QUERY_STRING"] or 1))
     size = len(environ["wsgi.input"].read())
     told = {name: environ.get(f"HTTP_{name.upper().replace('-', '_')}") for name in _HEADERS}
     body = json.dumps({"release": _RELEASE, "path": path, "size": size, "headers": told}).encode()

@@ -91,7 +91,7 @@ def test_what_is_not_as_it_should_be_is_told_and_a_switched_off_scheduler_is_no_
     story.stage.bench.site(ONE, "disable-scheduler")
     story.stage.bench.site(TWO, "set-maintenance-mode", "on")
     try:
-        answer = story.validate()
+        answer = story.validate(types="health")
     finally:
         story.stage.bench.site(ONE, "enable-scheduler")
         story.stage.bench.site(TWO, "set-maintenance-mode", "off")
@@ -106,7 +106,7 @@ def test_what_is_not_as_it_should_be_is_told_and_a_switched_off_scheduler_is_no_
 def test_a_database_that_is_down_fails_every_site_and_no_traceback_is_shown(story: Story) -> None:
     story.stage.services.mariadb.stop()
     try:
-        answer = story.validate()
+        answer = story.validate(types="health")
     finally:
         story.stage.services.mariadb.start()
     assert answer.done.returncode != 0
@@ -116,14 +116,14 @@ def test_a_database_that_is_down_fails_every_site_and_no_traceback_is_shown(stor
 
 
 def test_a_site_that_is_not_there_fails_and_the_others_are_checked(story: Story) -> None:
-    answer = story.validate(inventory=story.stage.deployment(sites=[ONE, "gone.local"]))
+    answer = story.validate(types="health", inventory=story.stage.deployment(sites=[ONE, "gone.local"]))
     assert answer.done.returncode != 0
     assert "no such site" in failed(answer, "gone.local")["accessible"]
     assert failed(answer) == {}
 
 
 def test_a_limited_check_run_tells_the_same_and_writes_nothing(story: Story) -> None:
-    answer = story.validate("--check", "--limit", TWO)
+    answer = story.validate("--check", "--limit", TWO, types="health")
     assert answer.done.returncode == 0, answer.done.stdout
     assert answer.content == {}
     assert f"{TWO}: passed" in answer.done.stdout

@@ -90,6 +90,9 @@ def test_the_sample_becomes_units_groups_and_a_controller(inventory: Inventory, 
             "config": {"api_key": "{{ 7 * 6 }}"},
             "depends_on": [],
             "health": [],
+            "smoke_tests": [],
+            "performance_paths": [],
+            "dns": [],
         },
     }
     assert "lockstep_site" not in variables(found, bench)

@@ -466,3 +466,18 @@ def test_an_unknown_name_in_a_selection_is_an_error(load: Load) -> None:
         'extra variables: only: found "site9.local"; expected a unit, bench or site of this deployment',
         'extra variables: target_sites: found "frappe-bench"; expected a site of this deployment',
     ]
+
+
+def test_smoke_tests_and_paths_for_load_are_kept_as_they_are_written(load: Load) -> None:
+    site = "{name: a.local, smoke_tests: [/shop, {path: /x, status: 302}, [/bin/true]], performance_paths: [/shop]}"
+    found = load(APPS + f"sites: [{site}, b.local]\noptions: {{smoke_tests: [./smoke quick]}}\n")
+    one, other = found.sites
+    assert one["smoke_tests"] == ["/shop", {"path": "/x", "status": 302}, ["/bin/true"]]
+    assert one["performance_paths"] == ["/shop"]
+    assert (other["smoke_tests"], other["performance_paths"]) == ([], [])
+    assert found.options["smoke_tests"] == ["./smoke quick"]
+
+
+@pytest.mark.parametrize("wrong", ["[/with a blank]", "[3]", "[[]]", "['']", "/shop", "[{status: 200}]"])
+def test_what_is_no_smoke_test_is_refused(load: Load, wrong: str) -> None:
+    assert "smoke_tests" in errors(load, APPS + f"sites: [{{name: a.local, smoke_tests: {wrong}}}]\n")[0]

@@ -4,6 +4,11 @@
 
 from __future__ import annotations
 
+import typing as t
+
+import pytest
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.arguments import site_options
 
 GIVEN = {
@@ -12,6 +17,7 @@ GIVEN = {
     "freeze": "reads",
     "backup": True,
     "tests": [],
+    "smoke_tests": [],
     "health": [],
     "timeout": 900.0,
     "drain_timeout": 300.0,
@@ -27,6 +33,30 @@ GIVEN = {
 def test_commands_are_lists_of_words_or_texts_as_a_shell_splits_them() -> None:
     options = site_options({**GIVEN, "tests": ["pytest -q 'tests/a b.py,c'", ["true", 1]]})
     assert options.tests == [["pytest", "-q", "tests/a b.py,c"], ["true", "1"]]
+
+
+def test_smoke_tests_are_requests_or_commands_and_commands_come_before_the_users_tests() -> None:
+    smoke = ["/shop", {"path": "/api/method/ping", "status": ["200"]}, "./smoke quick", ["/usr/bin/true", 1]]
+    options = site_options({**GIVEN, "smoke_tests": smoke, "tests": ["pytest"]})
+    assert options.smoke_tests == [{"path": "/shop"}, {"path": "/api/method/ping", "status": ["200"]}]
+    assert options.tests == [["./smoke", "quick"], ["/usr/bin/true", "1"], ["pytest"]]
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({"status": 200}, "needs a path beginning with '/'"),
+        ({"path": "shop"}, "needs a path beginning with '/'"),
+        ({"path": "/shop", "statuses": 200}, "/shop: what is expected of it is not understood"),
+        ({"path": "/shop", "status": 2000}, "'2000' is not an HTTP status"),
+        ({"path": "/shop", "matches": "["}, "is not a regular expression"),
+    ],
+)
+def test_a_smoke_test_that_could_not_be_asked_is_refused_before_anything_begins(
+    request_: dict[str, t.Any], said: str
+) -> None:
+    with pytest.raises(LockstepError, match=said.replace("[", r"\[")):
+        site_options({**GIVEN, "smoke_tests": [request_]})
 
 
 def test_settings_come_as_json() -> None:

@@ -18,7 +18,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._health import probes
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.check import Check, run_check, run_checks
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result, summary
-from ansible_collections.lockstep.deploy.plugins.module_utils._health.performance import Performance, percentile
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.performance import Performance
 
 
 class Clock:
@@ -213,21 +213,6 @@ def test_a_performance_check_is_asked_once_with_its_own_request() -> None:
 def test_what_can_not_be_asked_is_refused_by_name(data: dict[str, t.Any], problem: str) -> None:
     with pytest.raises(LockstepError, match=problem):
         Check.from_mapping(data)
-
-
-def test_a_percentile_is_a_value_that_was_seen() -> None:
-    assert percentile([5, 1, 4, 2, 3], 0.5) == 3
-    assert percentile(list(range(1, 21)), 0.95) == 19
-    assert percentile([7], 0.95) == 7
-    with pytest.raises(ValueError, match="no values"):
-        percentile([], 0.5)
-
-
-@hypothesis.given(st.lists(st.floats(0, 100), min_size=1), st.floats(0.01, 1))
-def test_a_percentile_is_not_exceeded_by_its_share(values: list[float], share: float) -> None:
-    found = percentile(values, share)
-    assert found in values
-    assert sum(value <= found for value in values) >= share * len(values)
 
 
 SQL = t.Callable[[str, float], t.Any]
