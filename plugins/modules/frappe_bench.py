@@ -32,6 +32,12 @@ options:
     description: Remove what was built when the release does not start.
     type: bool
     default: true
+  force:
+    description: >-
+      Write our file of nginx although somebody changed it by hand. A copy is kept below C(nginx/overwritten) of the
+      state folder.
+    type: bool
+    default: false
 seealso:
   - module: lockstep.deploy.frappe_site
 """
@@ -89,6 +95,7 @@ def main() -> None:
             **SITES_OPTIONS,
             "bench": {"type": "dict", "required": True, "options": BENCH_OPTIONS},
             "rollback_on_failure": {"type": "bool", "default": True},
+            "force": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -96,9 +103,10 @@ def main() -> None:
     work = None
     try:
         context = BenchContext(params["bench"])
-        work = BenchWork(context, params["unit"], params["deployment_id"], apps_of(params), sites_of(params))
+        identity = (params["unit"], params["deployment_id"])
+        work = BenchWork(context, *identity, apps_of(params), sites_of(params), params["force"])
         to_do = work.to_do()
-        changed = any(to_do[what] for what in ("adopt", "domains", "build", "start"))
+        changed = any(to_do[what] for what in ("adopt", "domains", "nginx", "build", "start"))
         warnings: list[str] = []
         if changed and not module.check_mode:
             changed, warnings = work.run(undo_on_failure=params["rollback_on_failure"])
@@ -120,7 +128,8 @@ def _fronts(context: BenchContext, to_do: t.Mapping[str, t.Any]) -> str:
         for site in to_do["adopt"]
     ]
     domains = [f"served: {site} as {', '.join(names)}" for site, names in to_do["domains"].items()]
-    return "".join(f"{line}\n" for line in (*adopted, *domains))
+    nginx_file = [f"nginx: its configuration is written anew: {to_do['nginx']}"] if to_do["nginx"] else []
+    return "".join(f"{line}\n" for line in (*adopted, *domains, *nginx_file))
 
 
 if __name__ == "__main__":

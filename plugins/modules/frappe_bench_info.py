@@ -52,6 +52,9 @@ to_do:
     domains:
       description: Domains that were given to adopted sites since, by site.
       type: dict
+    nginx:
+      description: How our file of nginx differs from what the records say; empty if it doesn't.
+      type: str
     build:
       description: Whether the release has to be built.
       type: bool

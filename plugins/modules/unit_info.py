@@ -110,8 +110,13 @@ info:
       description: Whether the site is in maintenance mode. Sites only.
       type: bool
     closed:
-      description: Whether nginx shows the maintenance page. Sites only.
+      description: Whether nginx keeps visitors out. Sites only.
       type: bool
+    traffic:
+      description: >-
+        Who keeps them out and how, with C(state), C(by), C(since), C(reason) and C(allowed); see the return values of
+        M(lockstep.deploy.traffic). Sites only.
+      type: dict
     backups:
       description: Finished backups of the site, the newest last. Sites only.
       type: list

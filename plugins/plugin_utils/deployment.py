@@ -24,6 +24,7 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_apps im
 )
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_benches import read_benches
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_dns import read_dns
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_projects import read_projects
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment_sites import read_sites
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.document import Lines, read
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.options import Choices
@@ -48,6 +49,7 @@ class Deployment:
         benches: One mapping per bench and server: name, server, path, root, user, apps, and what else was given.
         apps: name, version (None when not given), source, config, requires (app → range), explicit ones only.
         sites: name, bench, server, apps, domains, config, depends_on, health, smoke_tests, performance_paths, dns.
+        projects: name, server, domains, tls, listen, body_size, timeout, containers; those of this environment.
         app_order: All apps, each after those it needs explicitly.
         choices: What was chosen for this run.
         warnings: What a user should know and what is no error.
@@ -66,6 +68,7 @@ class Deployment:
     app_order: list[str]
     choices: Choices
     warnings: list[str]
+    projects: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
     zones: dict[str, dict[str, t.Any]] = dataclasses.field(default_factory=dict, repr=False)
     app_paths: dict[str, Path] = dataclasses.field(default_factory=dict, repr=False)
     bench_paths: dict[str, Path] = dataclasses.field(default_factory=dict, repr=False)
@@ -96,6 +99,7 @@ class Deployment:
                 for app in self.apps
             ],
             "sites": [{**site, "config": list(site["config"])} for site in self.sites],
+            "projects": self.projects,
             "app_order": self.app_order,
             "defaults": {name: getattr(self.choices, name) for name in ("bench_path", "bench_user", "server")},
         }
@@ -239,12 +243,15 @@ def _assemble(
     servers = {name: dict(given or {}) for name, given in (data.get("servers") or {}).items()}
     benches = read_benches(data.get("benches"), raw_sites, list(servers), apps, choices)
     sites = read_sites(raw_sites, benches, apps)
+    environment = data.get("environment", validation.schema()["properties"]["environment"]["default"])
+    with_bench = list(dict.fromkeys(bench["server"] for bench in benches.instances))
+    projects = read_projects(data.get("projects") or {}, environment, with_bench, sites.sites)
     dns = read_dns(data.get("dns") or {}, refused, sites.sites, sites.paths)
     options = {**option_reader.defaults(), **(data.get("options") or {}), **choices.options}
     deployment = Deployment(
         file=file,
         project=data.get("project") or _project(file),
-        environment=data.get("environment", validation.schema()["properties"]["environment"]["default"]),
+        environment=environment,
         strategy=choices.strategy or data.get("strategy") or "rolling",
         options=options,
         servers=servers,
@@ -254,13 +261,15 @@ def _assemble(
         zones=dns.zones,
         app_order=apps.order,
         choices=choices,
-        warnings=[*_server_warnings(servers), *apps.warnings, *sites.warnings],
+        warnings=[*_server_warnings(servers), *apps.warnings, *sites.warnings, *projects.warnings],
+        projects=projects.projects,
         app_paths=apps.paths,
         bench_paths=benches.paths,
         site_paths=sites.paths,
         lines=lines,
     )
-    return deployment, [*apps.problems, *benches.problems, *sites.problems, *dns.problems]
+    problems = [*apps.problems, *benches.problems, *sites.problems, *projects.problems, *dns.problems]
+    return deployment, problems
 
 
 def _server_warnings(servers: dict[str, dict[str, t.Any]]) -> list[str]:

@@ -13,6 +13,7 @@ import shlex
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import TRAFFIC, describe
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.verdict import ROLLBACK
 
 Record = t.Mapping[str, t.Any]
@@ -203,6 +204,9 @@ def state_of(info: Record) -> str:
         return _open_state(info, journal)
     if not info.get("adopted"):
         return "not adopted"
+    traffic = info.get("traffic") or {}
+    if traffic.get("state") == "stopped":
+        return "stopped"
     if info.get("closed") or info.get("maintenance"):
         return "in maintenance"
     return str(journal["status"]) if journal else "adopted"
@@ -265,13 +269,28 @@ def _issues_of(info: Record, unit: Record) -> list[Issue]:
     elif journal.get("overdue"):
         text = f"{journal['phase']} of {name} takes longer than it may, since {journal['phase_at']}"
         found.append(Issue(text, f"look at the server of {name}"))
-    if not journal.get("open") and (info.get("maintenance") or info.get("closed")):
-        what = "shows its maintenance page" if info.get("closed") else "is in maintenance mode"
-        action = f"bench --site {info['site']} set-maintenance-mode off, if nobody needs it"
-        found.append(Issue(f"{name} {what}, and no deployment of it is open", action))
+    found += _kept_out(info, name, bool(journal.get("open")))
     if info.get("answers") is False:
         text = f"release {info['release']}, which serves {name}, does not accept connections"
         found.append(Issue(text, f"look at the processes of release {info['release']} on {unit['server']}"))
+    return found
+
+
+def _kept_out(info: Record, name: str, is_open: bool) -> list[Issue]:
+    """Why visitors of a site don't get in, unless a deployment of it is at work."""
+    traffic = info.get("traffic") or {}
+    reopen = f"{TRAFFIC} -e state=live -e sites={shlex.quote(name)}"
+    found = []
+    if traffic.get("state") in ("stopped", "maintenance"):
+        # It stays so when a deployment ends.
+        found.append(
+            Issue(f"{name} is closed to visitors: {describe(traffic)}", f"{reopen}   (when its time has come)")
+        )
+    elif info.get("closed") and not is_open:
+        found.append(Issue(f"{name} shows its maintenance page, and no deployment of it is open", reopen))
+    if info.get("maintenance") and not is_open and not found:
+        action = f"bench --site {info['site']} set-maintenance-mode off, if nobody needs it"
+        found.append(Issue(f"{name} is in maintenance mode, and no deployment of it is open", action))
     return found
 
 

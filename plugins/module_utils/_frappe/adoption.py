@@ -31,11 +31,13 @@ class Adoption:
     Args:
         context: The bench.
         sites: Their names, with the domains the deployment file gives them beyond those nginx has.
+        force: Whether our file of nginx is written although somebody changed it by hand.
     """
 
-    def __init__(self, context: BenchContext, sites: t.Mapping[str, t.Sequence[str]]) -> None:
+    def __init__(self, context: BenchContext, sites: t.Mapping[str, t.Sequence[str]], force: bool = False) -> None:
         self._context = context
         self._sites = sites
+        self._force = force
         self._fronts = Fronts(context)
 
     def missing(self) -> list[str]:
@@ -49,8 +51,13 @@ class Adoption:
         found = {site: new_names(known[site], domains) for site, domains in self._sites.items() if site in known}
         return {site: names for site, names in found.items() if names}
 
+    def drift(self) -> str:
+        """How our file of nginx differs from what the records say, in a sentence; empty if it doesn't."""
+        found = self._fronts.drift()
+        return found.sentence() if found else ""
+
     def needed(self) -> bool:
-        return not self._context.record.exists() or bool(self.missing() or self.added())
+        return not self._context.record.exists() or bool(self.missing() or self.added() or self.drift())
 
     def run(self) -> list[str]:
         """Adopt the bench and the sites that were not adopted yet; can be repeated.
@@ -64,6 +71,7 @@ class Adoption:
         context = self._context
         context.adopted.require()
         self._require_sites()
+        self._require_unchanged()
         missing, added = self.missing(), self.added()
         served_now = self._served_now(missing)
         self._require_free(added)
@@ -71,8 +79,7 @@ class Adoption:
         self._adopt_bench()
         warnings = self._add_domains(added)
         if not missing:
-            self._fronts.apply()
-            return warnings
+            return [*warnings, *self._apply()]
         return [*warnings, *self._adopt_sites(missing, served_now), *self._crons()]
 
     def look(self) -> list[str]:
@@ -131,12 +138,23 @@ class Adoption:
                 warnings.append(f"{', '.join(names)}: served with the certificate that {site} has")
         try:
             if added:
-                self._fronts.apply()
+                warnings += self._apply()
         except LockstepError:
             for site, content in before.items():
                 record.add_site(site, content)
             raise
         return warnings
+
+    def _require_unchanged(self) -> None:
+        """Refuse before anything moves what nginx would be refused in the end."""
+        drift = None if self._force else self._fronts.drift()
+        if drift and drift.by_hand:
+            raise drift.refusal()
+
+    def _apply(self) -> list[str]:
+        """Bring nginx to what the records say; what was overwritten on the way, a sentence each."""
+        copies = self._fronts.apply(self._force).overwritten
+        return [f"nginx's configuration, changed by hand, was overwritten; a copy is kept in {path}" for path in copies]
 
     def _require_sites(self) -> None:
         known = set(self._context.adopted.sites())
@@ -178,7 +196,7 @@ class Adoption:
                 wanted = self._served_as(served_now, site, placement)
                 warnings += served_now.unknown_hosts(wanted)
                 context.record.add_site(site, served(wanted))
-            self._fronts.apply()
+            warnings += self._apply()
         except LockstepError:
             self._undo(missing, moved)
             raise

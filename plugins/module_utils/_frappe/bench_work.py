@@ -38,6 +38,7 @@ class BenchWork:
         deployment_id: The deployment.
         apps: The apps of the release that shall be there.
         sites: The sites of this deployment, with their domains.
+        force: Whether our file of nginx is written although somebody changed it by hand.
     """
 
     def __init__(
@@ -47,21 +48,23 @@ class BenchWork:
         deployment_id: str,
         apps: t.Sequence[App],
         sites: t.Mapping[str, t.Sequence[str]],
+        force: bool = False,
     ) -> None:
         self._context = context
         self._unit = unit
         self._deployment_id = deployment_id
         self._apps = apps
         self._release = release_id(apps)
-        self._adoption = Adoption(context, sites)
+        self._adoption = Adoption(context, sites, force)
         self.journal = Journal(context.unit_folder(unit))
 
     def to_do(self) -> dict[str, t.Any]:
         """What a deployment would do, looked up without changing anything.
 
         Returns:
-            ``release``, ``adopt`` (sites that move into our care), ``domains`` (that adopted sites get), ``build``,
-            ``start``, ``missing_sources`` (names), ``before`` and ``after`` (versions).
+            ``release``, ``adopt`` (sites that move into our care), ``domains`` (that adopted sites get), ``nginx`` (how
+            its file differs from the records), ``build``, ``start``, ``missing_sources`` (names), ``before`` and
+            ``after`` (versions).
         """
         self._context.adopted.require()
         known = self._known()
@@ -70,6 +73,7 @@ class BenchWork:
             "release": self._release,
             "adopt": self._adoption.missing(),
             "domains": self._adoption.added(),
+            "nginx": self._adoption.drift(),
             "build": known is None,
             "start": not running,
             "missing_sources": []

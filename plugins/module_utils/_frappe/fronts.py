@@ -13,9 +13,11 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core import folde
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import config, runtime
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.drift import Drift, gravest
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import REALTIME, WEB
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import Bridge, Front, Listen, Site, Traffic
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.server import Nginx
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.projects import Place, ProjectRecords
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.server import Applied, Nginx, Wanted
 
 
 class Fronts:
@@ -23,11 +25,20 @@ class Fronts:
 
     Args:
         context: One of them; nginx's place is taken from its options.
+        projects_of: A deployment whose projects of containers are given, too.
+        projects: Those projects, instead of the ones that the records know of it; None to leave these.
     """
 
-    def __init__(self, context: BenchContext) -> None:
+    def __init__(
+        self,
+        context: BenchContext,
+        projects_of: str | None = None,
+        projects: t.Sequence[t.Mapping[str, t.Any]] | None = None,
+    ) -> None:
         self._context = context
         self._options = context.options["nginx"]
+        self._projects = ProjectRecords(os.path.join(context.state_dir, "projects"), projects_of, projects)
+        self._place = Place(os.path.join(context.state_dir, "traffic"), context.options["runtime_dir"])
         self._socket = os.path.join(runtime.nginx_folder(context.options["runtime_dir"]), "generation.sock")
         self.nginx = Nginx(
             binary=self._options["binary"],
@@ -38,35 +49,39 @@ class Fronts:
             generation_socket=self._socket,
         )
 
-    def apply(self) -> bool:
+    def apply(self, overwrite: bool = False) -> Applied:
         """Bring nginx to what the records say; no reload when it serves that already.
 
-        Returns:
-            Whether anything changed.
+        Args:
+            overwrite: Whether our file is written although somebody changed it by hand.
 
         Raises:
-            LockstepError: The new configuration is not in force; the one before is back.
+            LockstepError: The new configuration is not in force; the one before is back. Or our file was changed by
+                hand.
         """
         folders.ensure(os.path.join(self._context.state_dir, "nginx"), mode=0o700)
-        rendered = config.render(self._traffic())
-        return self.nginx.apply({config.FILE: rendered.text}, rendered.generation).changed
+        with self._projects.written():
+            return self.nginx.bring(self._prepared, overwrite=overwrite)
 
-    def drift(self) -> list[str]:
-        """What of nginx is not as the records say; nothing is changed."""
+    def drift(self) -> Drift | None:
+        """How our file differs from what the records say; None if it doesn't, or there is nothing to serve yet."""
+        found = gravest(self.nginx.look(self._wanted()))
+        records = self._context.record.of_server()
+        begun = any(record.get("bridges") or record.get("sites") for record in records) or bool(self._projects.all())
+        return found if found and (begun or found.by_hand) else None
+
+    def _prepared(self) -> Wanted:
+        """The same once what nginx is about to follow is there: sites that an earlier version adopted may lack it."""
+        for record in self._context.record.of_server():
+            for name in record.get("sites", {}):
+                self._context.traffic(name).prepare()
+        for project in self._projects.all():
+            self._place.prepare(project, runtime.TMPFILES if self._context.is_volatile else "")
+        return self._wanted()
+
+    def _wanted(self) -> Wanted:
         rendered = config.render(self._traffic())
-        path = os.path.join(self._options["conf_dir"], config.FILE)
-        try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as handle:
-                there = handle.read()
-        except FileNotFoundError:
-            return [f"{path} is gone"]
-        found = [] if there == rendered.text else [f"{path} is not as it was written"]
-        serving = self.nginx.serving()
-        if serving is None:
-            return [*found, "nginx does not say which generation of it is in force"]
-        if serving != rendered.generation:
-            found.append(f"generation {serving} is in force, and {rendered.generation} should be")
-        return found
+        return Wanted({config.FILE: rendered.text}, rendered.generation)
 
     def bridges(self, slots: t.Mapping[int, t.Mapping[str, int]], adopted: Release) -> list[dict[str, t.Any]]:
         """The bridges of all slots of this bench: realtime of every release, and the web of the adopted one."""
@@ -82,17 +97,24 @@ class Fronts:
         sites: list[Site] = []
         bridges: list[Bridge] = []
         for record in self._context.record.of_server():
-            for name in record.get("sites", {}):
-                # Those of sites that were adopted by an earlier version may lack what nginx is about to follow.
-                self._context.traffic(name).prepare()
-            sites.extend(_site(name, served) for name, served in record.get("sites", {}).items())
+            sites.extend(site_of(name, served) for name, served in record.get("sites", {}).items())
             bridges.extend(Bridge(**bridge) for bridge in record.get("bridges", []))
+        projects = []
+        for project in self._projects.all():
+            projects.append(self._place.project(project))
+            bridges.extend(self._place.bridges(project))
         log = os.path.join(self._options["log_dir"], "lockstep-access.log")
-        return Traffic(tuple(sites), tuple(bridges), generation_socket=self._socket, access_log=log)
+        return Traffic(
+            tuple(sites),
+            tuple(bridges),
+            generation_socket=self._socket,
+            access_log=log,
+            projects=tuple(projects),
+        )
 
 
 def served(site: Site) -> dict[str, t.Any]:
-    """A site of nginx as a record holds it; the opposite of :func:`_site`."""
+    """A site of nginx as a record holds it; the opposite of :func:`site_of`."""
     fronts = [
         {
             "names": list(front.names),
@@ -113,7 +135,8 @@ def served(site: Site) -> dict[str, t.Any]:
     }
 
 
-def _site(name: str, found: t.Mapping[str, t.Any]) -> Site:
+def site_of(name: str, found: t.Mapping[str, t.Any]) -> Site:
+    """A site of nginx from its record; the opposite of :func:`served`."""
     fronts = tuple(
         Front(
             names=tuple(front["names"]),

@@ -80,10 +80,10 @@ class SiteHealth:
         Raises:
             LockstepError: It is not, within the health check's timeout.
         """
-        transport = self._on(release).outside()
         deadline = time.monotonic() + self._deployment.options.health_check_timeout
         while True:
-            outcome = site_health.expected_release(transport, release.id)
+            # An operator may close the site meanwhile.
+            outcome = site_health.expected_release(self._on(release).outside(), release.id)
             if outcome.passed:
                 return
             if time.monotonic() > deadline:

@@ -89,6 +89,7 @@ class BenchPreflight:
             self._processes,
             self._process_manager,
             self._nginx,
+            self._nginx_file,
             self._disk,
             self._memory,
             self._slot,
@@ -275,6 +276,16 @@ class BenchPreflight:
         if missing:
             found.warnings += adoption.look()
             found.passed.append(f"{', '.join(missing)} can be taken over as nginx serves them")
+
+    def _nginx_file(self, found: Findings) -> None:
+        """Nobody's work in our file of nginx is overwritten without a word."""
+        drift = Fronts(self._context).drift()
+        if drift is None:
+            found.passed.append("nginx serves what the records of this server say")
+        elif drift.by_hand:
+            found.failed.append(f"{drift.sentence()}. --check --diff shows all of it; {drift.refusal().hint}")
+        else:
+            found.warnings.append(f"{drift.sentence()}; it is written anew")
 
     def _disk(self, found: Findings) -> None:
         context = self._context

@@ -27,6 +27,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import co
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import DUMP, tool
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import threads
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch import find_admin
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate
 
 #: Seconds after which a connection that does nothing, or a query that doesn't end, is worth a warning.
 _IDLE = 60.0
@@ -92,6 +93,17 @@ class SitePreflight:
         found.passed.append(f"{self._name} exists on {self._live.bench.path}, and its configuration names a database")
         if self._config.get("maintenance_mode"):
             found.warnings.append(f"{self._name} is in maintenance mode already, and will be left in it")
+        state = self._live.traffic.gate.state()
+        if state in (gate.MAINTENANCE, gate.STOPPED):
+            told = self._live.traffic.gate.told(state)
+            words = [
+                word
+                for word in (told["since"] and f"since {told['since'][:16]}", told["by"] and f"by {told['by']}")
+                if word
+            ]
+            found.warnings.append(
+                f"{self._name} is closed to visitors ({' '.join([state, *words])}), and will be left so"
+            )
 
     def _database(self, found: Findings) -> None:
         database = self._live.database()

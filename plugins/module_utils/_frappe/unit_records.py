@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.manifest import Manifest
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import claims
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import claims, site_traffic
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench_work import DRIVER as BENCH
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.live_site import LiveSite
@@ -70,6 +70,7 @@ class UnitRecords:
             found.update(sites=sorted(self._context.record.sites()) if self._context.record.exists() else [])
         else:
             found.update(maintenance=self._live.site.is_frozen(), closed=self._live.traffic.closed)
+            found.update(traffic=site_traffic.told(self._live.traffic.gate))
             found.update(backups=self._backups(), way_back=self._way_back())
         return found
 

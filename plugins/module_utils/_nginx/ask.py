@@ -55,24 +55,46 @@ def fronts(directives: t.Iterable[Directive], expected: str | None) -> None:
 def _ask(listen: t.Sequence[str], name: str, expected: str | None) -> list[str]:
     where = claims.address(listen)
     host = name.replace("*", "lockstep", 1)
+    try:
+        answer = visit(listen, name, GENERATION)
+    except http.NoAnswer as error:
+        return [f"{host} on {where}: {error}"]
+    if answer is None or (answer.status == 200 and answer.text.strip() == expected):
+        return []
+    return [f"{host} on {where} is answered by another server (status {answer.status})"]
+
+
+def visit(listen: t.Sequence[str], name: str, path: str) -> http.Response | None:
+    """Ask as a visitor does who comes by a name on an address.
+
+    Args:
+        listen: The words of a ``listen`` directive.
+        name: A name of its server; for ``*.`` some name below it is asked for.
+        path: What to ask for.
+
+    Returns:
+        The answer; None where no visitor can come that way.
+
+    Raises:
+        http.NoAnswer: Nobody answered.
+    """
+    where = claims.address(listen)
     scheme = "https" if "ssl" in listen else "http"
     try:
-        answer = http.request(
-            f"{scheme}://{host}{GENERATION}",
-            connect=_reachable(where),
+        return http.request(
+            f"{scheme}://{name.replace('*', 'lockstep', 1)}{path}",
+            connect=reachable(where),
             verify=False,
             timeout=_TIMEOUT,
             preface=_PROXY if "proxy_protocol" in listen else b"",
         )
     except http.NoAnswer as error:
         if where.startswith("[::]") and getattr(error.__cause__, "errno", None) in _NO_IPV6:
-            return []  # no visitor can come that way
-        return [f"{host} on {where}: {error}"]
-    if answer.status == 200 and answer.text.strip() == expected:
-        return []
-    return [f"{host} on {where} is answered by another server (status {answer.status})"]
+            return None
+        raise
 
 
-def _reachable(where: str) -> str:
+def reachable(where: str) -> str:
+    """An address that leads to a listener of this server."""
     host, _colon, port = where.rpartition(":")
     return {"*": "127.0.0.1", "[::]": "[::1]"}.get(host, host) + ":" + port

@@ -20,7 +20,7 @@ import hashlib
 import re
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import slots
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate, projects, seal, slots
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.claims import address
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import (
     ADDRESS_OPTIONS,
@@ -103,9 +103,8 @@ def render(traffic: Traffic) -> Rendered:
         The text and its generation, which is a hash of everything in it.
     """
     parts = [
-        "# Written by lockstep.deploy, which overwrites changes made here.\n",
         # Their variables are only known where a server sets them.
-        *([_LOG, *slots.directives()] if traffic.sites else []),
+        *([_LOG, *slots.directives()] if traffic.sites or traffic.projects else []),
         _MAPS,
         _text(_generation_server(traffic)),
     ]
@@ -113,9 +112,11 @@ def render(traffic: Traffic) -> Rendered:
     said: set[tuple[str, str]] = set()
     for site in sorted(traffic.sites, key=lambda site: site.name):
         parts += [_text(_front(site, _say_once(front, said), traffic)) for front in site.fronts]
+    for project in sorted(traffic.projects, key=lambda project: (project.name, project.traffic)):
+        parts += [_text(_front(project, _say_once(front, said), traffic)) for front in project.fronts]
     text = "\n".join(parts)
     generation = hashlib.sha256(text.encode()).hexdigest()[:16]
-    return Rendered(text.replace(_UNSET, generation), generation)
+    return Rendered(seal.seal(text.replace(_UNSET, generation)), generation)
 
 
 def _text(lines: Lines) -> str:
@@ -197,8 +198,13 @@ def _say_once(front: Front, said: set[tuple[str, str]]) -> Front:
     return dataclasses.replace(front, listens=tuple(listens))
 
 
-def _front(site: Site, front: Front, traffic: Traffic) -> Lines:
-    body = _redirect() if front.redirect else _site(site, front, traffic)
+def _front(site: Site | projects.Project, front: Front, traffic: Traffic) -> Lines:
+    if front.redirect:
+        body = _redirect()
+    elif isinstance(site, projects.Project):
+        body = _project(site, traffic)
+    else:
+        body = _site(site, front, traffic)
     return _server([*_head(front), "", *_gate(site, front), *_generation(), *body])
 
 
@@ -216,9 +222,10 @@ def _inside(front: Front, place: str) -> Lines:
     return [_directive(words) for where, words in front.inside if where == place]
 
 
-def _gate(site: Site, front: Front) -> Lines:
+def _gate(site: Site | projects.Project, front: Front) -> Lines:
     """Who gets in at all. The generation is told also while the site is closed, but only by the site's own names."""
-    closed = [] if front.redirect else _when(f"-f {site.traffic}/closed", "set $lockstep_gate closed;")
+    # One that only sends its visitors to https says nothing of the site.
+    closed = [] if front.redirect else gate.checks(site.traffic)
     hosts = "|".join(_host_pattern(one.lower()) for one in front.names)
     return [
         f"set $lockstep_site {quote(site.name)};",
@@ -229,7 +236,7 @@ def _gate(site: Site, front: Front) -> Lines:
         *_when(f"$uri = {GENERATION}", "set $lockstep_gate open;"),
         *_when(f"$host !~ {quote(f'^({hosts})$')}", "set $lockstep_gate unknown;"),
         *_when("$lockstep_gate = unknown", "return 404;"),
-        *([] if front.redirect else _when("$lockstep_gate = closed", "return 503;")),
+        *([] if front.redirect else gate.refusals()),
     ]
 
 
@@ -257,7 +264,7 @@ def _site(site: Site, front: Front, traffic: Traffic) -> Lines:
         *_limits(site),
         *_gzip(),
         "",
-        "error_page 503 @lockstep_closed;",
+        *gate.pages(),
         "error_page 502 504 @lockstep_failed;",
     ]
     return [
@@ -269,6 +276,12 @@ def _site(site: Site, front: Front, traffic: Traffic) -> Lines:
         *_web(site, _inside(front, "web")),
         *_error_pages(),
     ]
+
+
+def _project(project: projects.Project, traffic: Traffic) -> Lines:
+    lines = [*projects.directives(project, traffic.access_log), *gate.pages(), "error_page 502 504 @lockstep_failed;"]
+    places = [line for match, inside in projects.locations(project) for line in _location(match, inside)]
+    return [*lines, *places, *_error_pages()]
 
 
 def _limits(site: Site) -> Lines:
@@ -356,6 +369,6 @@ def _web(site: Site, inside: Lines) -> Lines:
 
 
 def _error_pages() -> Lines:
-    closed = ["default_type text/html;", "add_header Retry-After 30 always;", f'return 503 "{_CLOSED}";']
     failed = ["default_type text/html;", f'return 502 "{_FAILED}";']
-    return [*_location("@lockstep_closed", closed), *_location("@lockstep_failed", failed)]
+    closed = [line for match, lines in gate.answers(_CLOSED) for line in _location(match, lines)]
+    return [*closed, *_location("@lockstep_failed", failed)]

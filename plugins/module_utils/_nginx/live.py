@@ -2,20 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which release gets a site's traffic: links and a file.
+"""Which release gets a site's traffic: links, and files that say who gets in at all.
 
 ``<root>/<8 hex>/`` of a site, on disk so that a reboot changes nothing, holds
 
 ``live``      a link to the socket folder of the release that is served,
 ``previous``  a link to the one served before it, for the assets of pages that were loaded from it,
-``closed``    a file that exists while the site shows its maintenance page (freeze: full),
+``closed``    a file that exists while a deployment has the site show its maintenance page (freeze: full), and others
+              by which operators close it; see :mod:`.gate`,
 
 and the links that share visitors out between two releases; see ``slots``.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import os
@@ -23,9 +23,8 @@ import re
 import socket
 import time
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import links
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate, links
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.slots import Slots
 
 ROOT = "/var/lib/lockstep/traffic"
@@ -119,7 +118,7 @@ class SiteTraffic:
         self.folder = os.path.join(root, short_id(site))
         self.live = os.path.join(self.folder, "live")
         self.previous = os.path.join(self.folder, "previous")
-        self._closed = os.path.join(self.folder, "closed")
+        self.gate = gate.Gate(self.folder)
         self.slots = Slots(self.folder)
         check_socket_path(os.path.join(self.slots.longest, REALTIME))
 
@@ -195,21 +194,13 @@ class SiteTraffic:
 
     @property
     def closed(self) -> bool:
-        """Whether visitors get the maintenance page."""
-        return os.path.exists(self._closed)
+        """Whether visitors are kept out, whoever says so."""
+        return self.gate.state() != gate.OPEN
 
-    def close(self) -> bool:
-        """Show the maintenance page from the next request on; whether anything changed."""
-        if self.closed:
-            return False
-        atomic.write_text(self._closed, f"{self.site} is closed for maintenance\n", mode=0o644)
-        return True
+    def close(self, by: str | None = None) -> bool:
+        """Show the maintenance page from the next request on, for a deployment; whether anything changed."""
+        return self.gate.close(gate.CLOSED, by)
 
     def reopen(self) -> bool:
-        """Let visitors in again; whether anything changed."""
-        if not self.closed:
-            return False
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._closed)
-        atomic.fsync_dir(self.folder)
-        return True
+        """Take away what :meth:`close` did, but not what an operator closed; whether anything changed."""
+        return self.gate.open(gate.CLOSED)

@@ -7,9 +7,13 @@
 from __future__ import annotations
 
 import re
+import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.projects import Project
 
 Words = tuple[str, ...]
 
@@ -180,17 +184,24 @@ class Traffic:
         bridges: The bridges of their releases.
         generation_socket: Where nginx answers which generation it serves.
         access_log: The JSON log; one line per request.
+        projects: The projects of containers of this server.
     """
 
     sites: tuple[Site, ...]
     bridges: tuple[Bridge, ...] = ()
     generation_socket: str = "/run/lockstep/nginx/generation.sock"
     access_log: str = "/var/log/nginx/lockstep-access.log"
+    projects: tuple[Project, ...] = ()
 
     def __post_init__(self) -> None:
         path(self.generation_socket)
         path(self.access_log)
-        for what, found in (("site", [s.name for s in self.sites]), ("socket", [b.socket for b in self.bridges])):
+        named = (
+            ("site", [site.name for site in self.sites]),
+            ("project", [project.traffic for project in self.projects]),
+            ("socket", [bridge.socket for bridge in self.bridges]),
+        )
+        for what, found in named:
             twice = sorted({one for one in found if found.count(one) > 1})
             if twice:
                 raise LockstepError(f"{what} given twice: {', '.join(twice)}")
@@ -198,7 +209,8 @@ class Traffic:
 
     def _unique_names(self) -> None:
         owner: dict[tuple[str, str], str] = {}
-        for site in self.sites:
+        served: list[Site | Project] = [*self.sites, *self.projects]
+        for site in served:
             for front in site.fronts:
                 for key in ((one.lower(), listen.address) for one in front.names for listen in front.listens):
                     if key in owner:

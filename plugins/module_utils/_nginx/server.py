@@ -16,10 +16,11 @@ import os
 import time
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, process
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock, process
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import ask
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.claims import shadowed
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.drift import Drift
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.master import Master
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.parse import Configuration, parse
 
@@ -27,19 +28,29 @@ _POLL = 0.02
 _COMMAND_TIMEOUT = 60.0
 # A master that can't open a port tries five times, half a second apart, before it gives up.
 _STILL_TRYING = "bind() to "
+_COPIES = 10
 
 Files = t.Mapping[str, t.Optional[str]]
+
+
+class Wanted(t.NamedTuple):
+    """Name of a file → its text, or None for none; and what the server answers then, None for nothing it knows of."""
+
+    files: Files
+    generation: str | None
 
 
 class Applied(t.NamedTuple):
     """What a change came to.
 
-    ``warnings`` are nginx's own, without those that say a later file repeats a name of ours.
+    ``warnings`` are nginx's own, without those that say a later file repeats a name of ours. ``overwritten`` are copies
+    of files that were changed by hand.
     """
 
     changed: bool
     generation: str | None
     warnings: tuple[str, ...] = ()
+    overwritten: tuple[str, ...] = ()
 
 
 class Nginx:
@@ -116,14 +127,34 @@ class Nginx:
         generation: str | None,
         confirm: t.Callable[[], None] | None = None,
         timeout: float = 30.0,
+        overwrite: bool = False,
     ) -> Applied:
-        """Change files, and return when the running server serves them.
+        """Change files, and return when the running server serves them; see :meth:`bring`.
 
         Args:
             files: Name in ``conf_dir`` → text, or None to remove the file.
             generation: What the server will answer then; None when it will not know of any.
+            confirm: As for :meth:`bring`, and so the others.
+            timeout: The same.
+            overwrite: The same.
+        """
+        return self.bring(lambda: Wanted(files, generation), confirm, timeout, overwrite)
+
+    def bring(
+        self,
+        render: t.Callable[[], Wanted],
+        confirm: t.Callable[[], None] | None = None,
+        timeout: float = 30.0,
+        overwrite: bool = False,
+    ) -> Applied:
+        """Bring files to what somebody says, and return when the running server serves them.
+
+        Args:
+            render: Says it, once nobody else is changing nginx: who waited meanwhile finds what was written down since,
+                and that all of it is served already. So many changes at a time take one reload, and none is lost.
             confirm: Called when the change is in force; when it raises, everything is put back.
             timeout: Seconds to wait for the lock, and again for the server to serve the change.
+            overwrite: Whether files that were changed by hand are overwritten; a copy is kept.
 
         Returns:
             Whether anything changed. Files that are as wanted and served cause no reload.
@@ -135,12 +166,15 @@ class Nginx:
             # What was interrupted may be what nginx no longer takes, and this change its repair.
             with contextlib.suppress(LockstepError):
                 self._finish_interrupted(timeout)
+            files, generation = render()
             before = self._read(files)
             if before == dict(files) and self.serving() == generation:
                 return Applied(False, generation)
-            self._begin(before)
+            self._refuse_changed_by_hand(before, files, overwrite)
+            copies = self._keep_changed_by_hand(before, files)
             reloaded = False
             try:
+                self._begin(before)
                 self._write(files)
                 warnings, configuration = self._accepted(files)
                 master = self._master(configuration)
@@ -153,7 +187,14 @@ class Nginx:
                 self._put_back(before, reloaded, timeout, error)
                 raise
             self._end()
-        return Applied(True, generation, warnings)
+        return Applied(True, generation, warnings, copies)
+
+    def look(self, wanted: Wanted) -> list[Drift]:
+        """How each file differs from what is wanted; nothing is changed."""
+        found, served = self._read(wanted.files), self.serving()
+        return [
+            Drift(self._path(name), found[name], text, served, wanted.generation) for name, text in wanted.files.items()
+        ]
 
     def recover(self, timeout: float = 30.0) -> bool:
         """Finish what an interrupted :meth:`apply` left: put its files back.
@@ -163,6 +204,26 @@ class Nginx:
         """
         with self._lock(timeout):
             return self._finish_interrupted(timeout)
+
+    def _drifts(self, before: Files, files: Files) -> list[Drift]:
+        found = [Drift(self._path(name), before[name], text, None, None) for name, text in files.items()]
+        return [drift for drift in found if drift.by_hand]
+
+    def _refuse_changed_by_hand(self, before: Files, files: Files, overwrite: bool = False) -> None:
+        for drift in () if overwrite else self._drifts(before, files):
+            raise drift.refusal()
+
+    def _keep_changed_by_hand(self, before: Files, files: Files) -> tuple[str, ...]:
+        """Copies of files that are about to be overwritten."""
+        folder = os.path.join(self._state, "overwritten")
+        kept = []
+        for drift in self._drifts(before, files):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            kept.append(os.path.join(folder, f"{clock.utc_now()}-{os.path.basename(drift.path)}"))
+            atomic.write_text(kept[-1], drift.found or "")
+            for name in sorted(os.listdir(folder))[:-_COPIES]:
+                os.unlink(os.path.join(folder, name))
+        return tuple(kept)
 
     @contextlib.contextmanager
     def _lock(self, timeout: float) -> t.Iterator[None]:
@@ -198,10 +259,12 @@ class Nginx:
         return found
 
     def _write(self, files: Files) -> None:
+        found = self._read(files)
         for name, text in files.items():
-            if text is not None:
+            # Where there is no room, what was never replaced needs none to be put back.
+            if text is not None and text != found[name]:
                 atomic.write_text(self._path(name), text, mode=0o644)
-            else:
+            elif text is None:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(self._path(name))
         atomic.fsync_dir(self._conf_dir)
@@ -234,6 +297,8 @@ class Nginx:
                 raise LockstepError(f"nginx did not take the new configuration: {emergencies[0]}", detail=emergencies)
             if not old & master.workers() and self.serving() == generation:
                 return
+            if master.pid() is None:
+                raise LockstepError("nginx's master process is gone", hint="start it (systemctl start nginx)")
             if time.monotonic() >= deadline:
                 raise LockstepError(
                     f"{timeout:g} s after its reload nginx serves generation {self.serving()}, not {generation}",
@@ -254,6 +319,7 @@ class Nginx:
         pending = atomic.read_json(self._pending)
         if pending is None:
             return False
+        self._refuse_changed_by_hand(self._read(pending["files"]), pending["files"])
         self._restore(pending["files"], pending["generation"], True, timeout)
         return True
 
@@ -270,6 +336,8 @@ class Nginx:
         try:
             self._restore(before, generation, reloaded, timeout)
             left = "the configuration from before is in force" if reloaded else "the files from before are back"
+            if reloaded and self.serving() != generation:
+                left = "the files from before are back, and nginx takes them when it starts"
         except LockstepError as second:
             left = f"the files from before are back, but: {second.message}"
         if isinstance(error, LockstepError):

@@ -13,10 +13,12 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_traffic import Request, SiteTrafficState
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import verify
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate
 from tests.integration.frappe.conftest import DRIVEN
 from tests.integration.frappe.ground import As, Ground
 from tests.support.asking import ask
@@ -110,13 +112,29 @@ def test_visitors_during_a_freeze(
     ground.deploy(TWO, freeze=freeze)
     read, write = seen
     assert (read.status, write.status) == (status, 503)
-    assert ("Down for maintenance" in read.body) == (freeze == "full")
+    assert ("closed for maintenance" in read.body) == (freeze == "full")
     assert not ground.context.traffic(TWO).closed
     assert ground.get(TWO, "version") == "1.0.0"
     ground.write(TWO, 2)
     ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write`")
     monkeypatch.undo()
     assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
+def test_a_site_that_an_operator_stopped_is_deployed_to_and_taken_back_and_stays_stopped(
+    ground: Ground, found: As
+) -> None:
+    site, own = SiteTrafficState(ground.context, TWO, TWO), ground.context.traffic(TWO).gate
+    site.change(Request(gate.STOPPED, by="ada"))
+    ground.deploy(TWO, freeze="full")
+    assert (own.is_set(gate.CLOSED), own.state()) == (False, gate.STOPPED)
+    assert ground.roll_back(TWO).status == "restored"
+    assert (own.is_set(gate.CLOSED), own.told(gate.STOPPED)["by"]) == (False, "ada")
+    port = ground.stage.bench.http_port
+    assert ask(port, TWO, "/api/method/ping").headers["x-lockstep-traffic"] == gate.STOPPED
+    assert site.change(Request("live"))
+    assert ask(port, TWO, "/api/method/ping").status == 200
     found.require()
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import ask, config
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import ask, config, seal
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import Bridge, Front, Listen
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.parse import parse
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.runtime import Runtime, clear_stale_sockets
@@ -57,7 +57,7 @@ def test_the_first_change_is_served_when_it_returns(scene: Scene) -> None:
     rendered = scene.rendered(scene.site("site1.local"))
     assert scene.nginx.serving() is None
     applied = scene.nginx.apply({config.FILE: rendered.text}, rendered.generation)
-    assert applied == (True, rendered.generation, ())
+    assert applied == (True, rendered.generation, (), ())
     assert scene.nginx.serving() == rendered.generation
     assert scene.get("/lockstep-generation").text.strip() == rendered.generation
 
@@ -215,7 +215,7 @@ def test_what_a_killed_change_left_is_put_back_by_the_next_one(scene: Scene, fir
     path = scene.conf_dir / config.FILE
     pending = {"files": {config.FILE: path.read_text()}, "generation": scene.nginx.serving()}
     atomic.write_json(str(scene.folder / "state" / "pending.json"), pending)
-    path.write_text("half of a")
+    path.write_text(seal.seal("the change that was under way"))
     assert scene.nginx.recover()
     first.assert_back()
     assert not scene.nginx.recover()
@@ -224,7 +224,8 @@ def test_what_a_killed_change_left_is_put_back_by_the_next_one(scene: Scene, fir
 def test_a_change_repairs_what_a_killed_change_left_broken(scene: Scene) -> None:
     (scene.folder / "state").mkdir()
     atomic.write_json(
-        str(scene.folder / "state" / "pending.json"), {"files": {config.FILE: "broken {"}, "generation": None}
+        str(scene.folder / "state" / "pending.json"),
+        {"files": {config.FILE: seal.seal("broken {")}, "generation": None},
     )
     assert scene.apply(scene.site("site1.local")).changed
     assert os.listdir(scene.folder / "state") == ["lock"]

@@ -140,19 +140,6 @@ def test_hosts_nobody_named_get_nothing_of_the_site(scene: Scene, blue: Release)
         assert scene.get("/", host=host).status == 404
 
 
-def test_a_closed_site_shows_its_page_to_everybody_and_opens_again(scene: Scene, blue: Release) -> None:
-    site = scene.traffic("site1.local")
-    site.close()
-    for path, method in (("/", "GET"), ("/api/x", "POST"), ("/assets/dist/blue.js", "GET"), ("/socket.io/", "GET")):
-        answer = scene.get(path, method=method, body=b"x" if method == "POST" else None)
-        assert answer.status == 503
-        assert "Down for maintenance" in answer.text
-        assert answer.headers["retry-after"] == "30"
-    assert scene.get("/lockstep-generation").text.strip() == scene.nginx.serving()
-    site.reopen()
-    assert scene.get("/").status == 200
-
-
 def test_the_applications_own_503_is_left_as_it_is(scene: Scene, blue: Release) -> None:
     answer = scene.get("/busy")
     assert (answer.status, json.loads(answer.body)["path"]) == (503, "/busy")

@@ -320,11 +320,11 @@ def test_a_process_that_does_not_run_is_named(story: Story, live: LiveSite) -> N
 
 
 def test_a_hand_edit_of_nginx_is_told_and_what_it_opens_is_too(story: Story, live: LiveSite) -> None:
-    assets = r"try_files \$uri @lockstep_previous_assets;"
-    with nginx_says(story, assets, "autoindex on;"):
+    assets = r"root (\S+);\s+try_files /\$lockstep_route\$uri [^;]*;"
+    with nginx_says(story, assets, r"root \1/live; autoindex on;"):
         drift = wrong(Configuration(live, asked()).results())
         opened = wrong(Security(live, "staging").results())
-    assert "is not as it was written" in drift["nginx"]
+    assert "was changed by hand" in drift["nginx"]
     assert opened == {"directory_listing": "everybody can list /assets/, /assets/frappe/"}
     assert wrong(Configuration(live, asked()).results()) == {}
 

@@ -81,6 +81,8 @@ def half_done(**more: t.Any) -> dict[str, t.Any]:
         (info(SITE, journal(ONE, "kept")), "kept"),
         (info(SITE, journal(ONE), maintenance=True), "in maintenance"),
         (info(SITE, journal(ONE), closed=True), "in maintenance"),
+        (info(SITE, journal(ONE), closed=True, traffic={"state": "stopped"}), "stopped"),
+        (info(SITE, half_done(at_work=True), closed=True, traffic={"state": "stopped"}), "at work: freeze"),
         (info(SITE, half_done(at_work=True)), "at work: freeze"),
         (info(SITE, half_done()), "half-done: freeze started"),
         (info(SITE, journal(TWO, "open", phase=None, phase_status=None)), "half-done: nothing began"),
@@ -135,6 +137,18 @@ def test_what_needs_somebody_is_an_issue(more: dict[str, t.Any], told: str) -> N
     found = report(info(SITE, journal(ONE), **more))
     assert len(found["issues"]) == len(found["recommended_actions"]) == 1
     assert told in found["issues"][0]
+
+
+@pytest.mark.parametrize("opened", [journal(ONE), half_done(at_work=True)])
+def test_a_site_that_an_operator_closed_is_an_issue_also_during_a_deployment(opened: dict[str, t.Any]) -> None:
+    traffic = {"state": "stopped", "by": "ada", "since": "2026-11-03T11:58:00Z", "reason": "wrong prices"}
+    found = report(info(SITE, opened, closed=True, traffic=traffic))
+    assert found["issues"] == [
+        f"{SITE} is closed to visitors: stopped since 2026-11-03 11:58 UTC by ada (wrong prices)"
+    ]
+    assert found["recommended_actions"][0].startswith(
+        f"ansible-playbook lockstep.deploy.traffic -e state=live -e sites={SITE}"
+    )
 
 
 def test_maintenance_of_an_open_deployment_is_its_own() -> None:

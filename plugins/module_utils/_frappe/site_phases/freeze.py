@@ -42,7 +42,7 @@ def stop_writes(deployment: SiteDeployment, releases: t.Sequence[Release]) -> di
     options, benches = deployment.options, [deployment.context.bench(release) for release in releases]
     if deployment.freeze == "full" or deployment.site.refuses_readers():
         # Who closed the site to readers doesn't want them to see it while it is frozen for us.
-        deployment.traffic.close()
+        deployment.traffic.close(deployment.journal.deployment_id)
     deployment.site.freeze()
     # One process that refuses writes says nothing of the others, which may still know the settings of before.
     time.sleep(max(bench.settings_age() for bench in benches))

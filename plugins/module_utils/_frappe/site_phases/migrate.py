@@ -119,7 +119,7 @@ def put_back(deployment: SiteDeployment, step: Step) -> dict[str, t.Any]:
     admin = deployment.admin()
     if admin is None:
         # Tables are dropped and loaded where they are: a reader would meet half of them.
-        deployment.traffic.close()
+        deployment.traffic.close(deployment.journal.deployment_id)
     folder = os.path.join(source, "database")
     # Users wrote on, and the scheduler worked on, only after a thaw.
     ran = impact.jobs_ran(deployment) if deployment.journal.data.get("kept_since") else {}

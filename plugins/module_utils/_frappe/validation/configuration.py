@@ -20,6 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.validation.questions import Question, answers
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.site import PING
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 # Tags that say a version; a branch (version-15) or "latest" says another one tomorrow.
@@ -205,13 +206,15 @@ class Configuration:
         if self._live.release is None:
             return Outcome(None, _NOT_ADOPTED)
         drift = Fronts(self._context).drift()
-        return Outcome(not drift, "; ".join(drift) or "nginx serves what was written, and that as it was written")
+        told = drift.sentence() if drift else "nginx serves what was written, and that as it was written"
+        return Outcome(drift is None, told)
 
     def _maintenance(self) -> Outcome:
         config = self._live.site.config()
         on = [name for name in FREEZE if config.get(name)]
         if self._live.traffic.closed:
-            on.append("the maintenance page")
+            state = self._live.traffic.gate.state()
+            on.append("the maintenance page" if state == gate.CLOSED else f"{state} by an operator")
         return Outcome(not on, f"{' and '.join(on)} is on" if on else "no maintenance flag is set")
 
     def _scheduler(self) -> Outcome:

@@ -37,14 +37,14 @@ def test_a_site_that_nginx_does_not_serve_yet_gets_the_time_its_bench_gives(
 def test_who_gets_in_and_how_long_it_may_take_survive_the_record() -> None:
     front = Front(("site1.local",), inside=(("pages", ("auth_basic", "Only us")), ("web", ("deny", "all"))))
     site = Site("site1.local", "/t", "/d", (front,), timeout=600)
-    assert fronts._site("site1.local", json.loads(json.dumps(fronts.served(site)))) == site
+    assert fronts.site_of("site1.local", json.loads(json.dumps(fronts.served(site)))) == site
 
 
 def test_a_record_of_a_site_from_before_locations_were_looked_at_is_read() -> None:
     site = Site("site1.local", "/t", "/d", (Front(("site1.local",)),))
     told = fronts.served(site)
     del told["fronts"][0]["inside"]
-    assert fronts._site("site1.local", told) == site
+    assert fronts.site_of("site1.local", told) == site
 
 
 def test_a_domain_of_the_deployment_file_is_not_taken_from_somebody_elses_server() -> None:
@@ -65,9 +65,9 @@ def test_a_domain_that_is_given_later_goes_to_the_front_that_serves() -> None:
     site = Site("site1.local", "/t", "/d", (redirect, Front(("site1.local", "www.example.com"))))
     record = fronts.served(site)
     assert adoption.new_names(record, ["site1.local", "WWW.example.com", "shop.example.com"]) == ["shop.example.com"]
-    found = fronts._site("site1.local", adoption.with_names(record, ["shop.example.com"]))
+    found = fronts.site_of("site1.local", adoption.with_names(record, ["shop.example.com"]))
     assert [front.names for front in found.fronts] == [
         ("site1.local",),
         ("site1.local", "www.example.com", "shop.example.com"),
     ]
-    assert fronts._site("site1.local", record) == site, "what is written down changes only when it is written"
+    assert fronts.site_of("site1.local", record) == site, "what is written down changes only when it is written"
