@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import typing as t
-from types import MappingProxyType
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import manifest
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
@@ -50,7 +49,7 @@ class Options(t.NamedTuple):
     step_wait: float = 300
     sticky: str = "cookie"
     hold: bool = False
-    rules: t.Mapping[str, t.Any] = MappingProxyType({})
+    rules: t.Mapping[str, t.Any] = {}
     on_inconclusive: str = "back"
     analysed: bool = False
     smoke_tests: t.Sequence[t.Mapping[str, t.Any]] = ()
