@@ -14,6 +14,8 @@ import pytest
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.decision import Decision
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.retirement import Retirement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import shift
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
 from tests.integration.frappe.conftest import DRIVEN
@@ -205,4 +207,27 @@ def test_a_share_that_is_held_ends_by_somebodys_word(ground: Ground, found: As, 
         assert (result[0] is None) == promote
         assert promote or "ada ended it: it sells less" in str(result[0])
         assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
+def test_blue_keeps_running_for_its_retention_and_is_stopped_after_it(
+    ground: Ground, found: As, additive: list[App]
+) -> None:
+    processes, retirement = Processes(ground.context), Retirement(ground.context)
+    # The bench that was found serves other sites of these tests, so blue is one that was built.
+    ground.deploy(TWO)
+    blue = ground.context.live_release(TWO)
+    unit = ground.deploy(TWO, additive, blue_retention=3600)
+    assert processes.running(blue)
+    assert retirement.due() == []
+    assert list(retirement.retained()) == [blue.id]
+    assert not processes.stop_if_unused(blue)
+    ground.context.record.retain(blue.id, 0)
+    assert [release.id for release in retirement.due()] == [blue.id]
+    assert retirement.end(retirement.due()) == [blue.id]
+    assert not processes.answers(blue)
+    assert unit.state() == "retired"
+    for _deployment in range(2):
+        assert ground.roll_back(TWO).status == "restored"
+    assert ground.get(TWO, "version") == "0.9.0"
     found.require()
