@@ -132,7 +132,7 @@ options:
     default: false
   rules:
     description: >-
-      When the new release fails, as for M(lockstep.deploy.judge#module): its O(lockstep.deploy.judge#module:rules).
+      When the new release fails, as M(lockstep.deploy.judge) takes them: its option O(lockstep.deploy.judge#module:rules).
       They hold while visitors are shared out and while the site is watched.
     type: dict
     default: {}
