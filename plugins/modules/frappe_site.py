@@ -127,7 +127,7 @@ options:
     choices: [cookie, address]
     default: cookie
   hold:
-    description: Whether the last of O(steps) stays until M(lockstep.deploy.site_split) ends it.
+    description: Whether the last of O(steps) stays until M(lockstep.deploy.site_split#module) ends it.
     type: bool
     default: false
   rules:
@@ -219,6 +219,35 @@ to_do:
       description: Settings that differ, without their values.
       type: list
       elements: str
+judgement:
+  description: What was seen of both releases while they shared the site's visitors.
+  type: dict
+  returned: when phase V(shift) was gone through with O(steps), also when it failed
+  contains:
+    status:
+      description: V(pass), V(fail), or V(inconclusive) if there was too little data to say.
+      type: str
+    reasons:
+      description: What decided, in sentences.
+      type: list
+      elements: str
+    percent:
+      description: The last share of the visitors, in percent.
+      type: int
+    seconds:
+      description: How long that share lasted, as far as the log was looked at.
+      type: float
+    candidate:
+      description: The new release with its C(versions).
+      type: dict
+    live:
+      description: The release before with its C(versions).
+      type: dict
+    sides:
+      description: >-
+        C(candidate) and C(live), each with C(requests), C(errors), C(error_rate) (a share) and C(p50), C(p95), C(p99)
+        in seconds, during the last share. Null if the log can't be read.
+      type: dict
 rehearsal:
   description: What the rehearsal of the migration found.
   type: dict
@@ -334,7 +363,8 @@ def main() -> None:
     except LockstepError as error:
         error.unit = error.unit or params["unit"]
         reported = {"lockstep": report(DRIVER, unit.journal, unit.state())} if unit else {}
-        module.fail_json(**{**error.result(), **reported})
+        seen = _judged(unit.journal, params["phases"]) if unit else {}
+        module.fail_json(**{**error.result(), **reported, **seen})
     if changed and not module.check_mode:
         for step in unit.journal.steps():
             for warning in step.result.get("warnings", []) if step.phase in params["phases"] else []:
@@ -343,10 +373,17 @@ def main() -> None:
     diff = (
         version_diff(params["unit"], to_do, _settings(to_do)) if module._diff and PHASES[0] in params["phases"] else {}
     )
-    rehearsed = _rehearsed(unit.journal) if changed and PHASES[0] in params["phases"] else {}
-    module.exit_json(
-        changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff, **rehearsed
-    )
+    more = _rehearsed(unit.journal) if changed and PHASES[0] in params["phases"] else {}
+    if changed and not module.check_mode:
+        more.update(_judged(unit.journal, params["phases"]))
+    module.exit_json(changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff, **more)
+
+
+def _judged(journal: Journal, phases: t.Sequence[str]) -> dict[str, t.Any]:
+    """What was seen of the releases that shared visitors, if they did in one of these phases."""
+    step = journal.last("shift") if journal.content and "shift" in phases else None
+    found = (step.result.get("judgement") or step.intent.get("judgement")) if step else None
+    return {"judgement": found} if found else {}
 
 
 def _rehearsed(journal: Journal) -> dict[str, t.Any]:

@@ -19,6 +19,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes 
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import DRIVER as SITE
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.split import Split
 
 _KEPT_JOURNALS = 10
 _TOLD = ("reason", "loss", "freeze_seconds", "rollback_reason", "rollback_error", "versions", "before", "after")
@@ -71,6 +72,7 @@ class UnitRecords:
         else:
             found.update(maintenance=self._live.site.is_frozen(), closed=self._live.traffic.closed)
             found.update(traffic=site_traffic.told(self._live.traffic.gate))
+            found.update(split=Split(self._context, self._unit, self._live.name).state())
             found.update(backups=self._backups(), way_back=self._way_back())
         return found
 
