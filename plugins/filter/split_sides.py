@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - The lockstep.deploy authors (@lockstep-deploy)
 description:
-  - Makes lines of what M(lockstep.deploy.frappe_site#module) found when a share of a site's visitors ended.
+  - Makes lines of what M(lockstep.deploy.frappe_site) found when a share of a site's visitors ended.
 positional: _input
 options:
   _input:

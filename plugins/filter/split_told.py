@@ -13,7 +13,7 @@ version_added: 0.1.0
 author:
   - The lockstep.deploy authors (@lockstep-deploy)
 description:
-  - Puts together what M(lockstep.deploy.site_split#module) returned for each site. One that nothing is known of has
+  - Puts together what M(lockstep.deploy.site_split) returned for each site. One that nothing is known of has
     failed.
 positional: _input, records
 options:

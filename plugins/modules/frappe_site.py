@@ -127,12 +127,12 @@ options:
     choices: [cookie, address]
     default: cookie
   hold:
-    description: Whether the last of O(steps) stays until M(lockstep.deploy.site_split#module) ends it.
+    description: Whether the last of O(steps) stays until M(lockstep.deploy.site_split) ends it.
     type: bool
     default: false
   rules:
     description: >-
-      When the new release fails, as for M(lockstep.deploy.judge#module): its O(lockstep.deploy.judge#module:rules).
+      When the new release fails, as for M(lockstep.deploy.judge): its O(lockstep.deploy.judge#module:rules).
       They hold while visitors are shared out and while the site is watched.
     type: dict
     default: {}

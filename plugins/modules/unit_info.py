@@ -119,7 +119,7 @@ info:
       type: dict
     split:
       description: >-
-        How the site's visitors are shared by two releases, as M(lockstep.deploy.site_split#module) returns it, without
+        How the site's visitors are shared by two releases, as M(lockstep.deploy.site_split) returns it, without
         C(sides) and C(judgement). Sites only.
       type: dict
     backups:

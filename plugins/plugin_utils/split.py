@@ -126,9 +126,10 @@ def sides(judgement: t.Any) -> list[str]:
 def _seen(side: Record | None) -> str:
     if side is None:
         return "not known"
-    cells = _cells(side)
-    times = "" if side["p50"] is None else f", p50 {cells[2]}, p95 {cells[3]}, p99 {cells[4]}"
-    return f"{cells[0]} requests, {cells[1]} errors{times}"
+    requests, errors, *times = _cells(side)
+    count, _blank, rate = errors.partition(" ")
+    told = f"{requests} requests, {count} errors{f' {rate}' if rate else ''}"
+    return told if side["p50"] is None else f"{told}, p50 {times[0]}, p95 {times[1]}, p99 {times[2]}"
 
 
 def _cells(side: Record | None) -> tuple[str, str, str, str, str]:

@@ -28,7 +28,15 @@ SITE = "shared.local"
 ADDITIVE = {"frappe": "v15.9.0", "erpnext": "v15.9.0", "custom_app": "v1.0.0-additive"}
 VERSION = "/api/method/custom_app.api.version"
 DEPLOY, SPLIT, STATUS = "playbooks/deploy.yml", "playbooks/split.yml", "playbooks/status.yml"
-HELD = {"traffic_strategy": "a_b_test", "steps": [50], "step_wait": 0, "on_inconclusive": "go_on", "wait_time": 0}
+HELD = {
+    "traffic_strategy": "a_b_test",
+    "steps": [50],
+    "step_wait": 0,
+    "on_inconclusive": "go_on",
+    "wait_time": 0,
+    # It is additive, which is looked at after the migration, too.
+    "rehearsal": "never",
+}
 
 Done = subprocess.CompletedProcess[str]
 
@@ -128,17 +136,17 @@ def require_nothing_lost(client: Client) -> None:
 
 def require_both_sides(text: str) -> None:
     for side in ("new", "old"):
-        assert re.search(rf"{re.escape(SITE)}:   {side} \S+ \(.*\): [1-9]\d* requests, 0 errors, p50 \d+ ms", text), (
-            text
-        )
+        assert re.search(
+            rf"{re.escape(SITE)}:   {side} \S+ \(.*\): [1-9]\d* requests, 0 errors \(0 %\), p50 \d+ ms", text
+        ), text
 
 
 def test_a_share_is_seen_while_it_is_held_and_all_go_back_by_a_word(shared: Shared) -> None:
     nobody, split = shared.shown()
     assert "All visitors of each of 1 sites are on one release." in nobody
     assert split["state"] == "none"
-    with Client(shared.stage.bench.http_port, [SITE], pause=0.01) as client, shared.deployment() as deployment:
-        wait_until(lambda: client.sites[SITE].reads > 200, 60, "visitors came")
+    with Client(shared.stage.bench.http_port, [SITE], pause=0.05) as client, shared.deployment() as deployment:
+        wait_until(lambda: client.sites[SITE].reads > 100, 60, "visitors came")
         text, split = shared.shown()
         assert (split["percent"], split["holding"], split["state"]) == (50, True, "held")
         assert split["candidate"]["versions"]["custom_app"] == "1.0.1"
@@ -150,15 +158,9 @@ def test_a_share_is_seen_while_it_is_held_and_all_go_back_by_a_word(shared: Shar
         told = shared.play(STATUS)
         assert re.search(rf"shared: {SITE}, 50 % of its visitors are on release \S+ since .*, held until", told.stdout)
 
-        for given, problem in (
-            ({"end": "back", "reason": "WHY"}, "Say which sites"),
-            ({"end": "back", "sites": SITE}, "Say why"),
-            ({"end": "forth", "sites": SITE, "reason": "WHY"}, "is no end"),
-            ({"end": "back", "sites": "share.local", "reason": "WHY"}, f"Did you mean {SITE}?"),
-        ):
-            refused = shared.play(SPLIT, **given)
-            assert refused.returncode != 0
-            assert problem in refused.stdout + refused.stderr
+        unnamed = shared.play(SPLIT, end="back", reason="it sells less")
+        assert unnamed.returncode != 0
+        assert "Say which sites" in unnamed.stdout
         checked = shared.play(SPLIT, "--check", "--diff", end="back", sites=SITE, reason="it sells less")
         assert checked.returncode == 0, checked.stdout
         assert "-visitors on the new release: 50 %\n+visitors on the new release: 0 %" in checked.stdout
@@ -178,13 +180,10 @@ def test_a_share_is_seen_while_it_is_held_and_all_go_back_by_a_word(shared: Shar
     assert late.returncode != 0
     assert "no share of its visitors is held: all of them are on release" in late.stdout
     assert "is restored" in late.stdout
-    nobody_at_all = shared.play(SPLIT, end="promote", sites="all", reason="it sells more")
-    assert nobody_at_all.returncode != 0
-    assert "No share of any site's visitors is held" in nobody_at_all.stdout
 
 
 def test_all_visitors_get_to_the_new_release_by_a_word_and_the_deployment_ends_well(shared: Shared) -> None:
-    with Client(shared.stage.bench.http_port, [SITE], pause=0.01) as client, shared.deployment() as deployment:
+    with Client(shared.stage.bench.http_port, [SITE], pause=0.05) as client, shared.deployment() as deployment:
         wait_until(lambda: client.sites[SITE].reads > 100, 60, "visitors came")
         ended = shared.play(SPLIT, end="promote", sites="all", reason="it sells more")
         assert ended.returncode == 0, ended.stdout[-4000:]

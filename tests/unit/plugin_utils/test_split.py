@@ -147,7 +147,7 @@ def test_a_deployment_says_what_both_sides_saw() -> None:
     }
     assert split_sides(judgement) == [
         "25 % of the visitors were on the new release for 2 min 10 s; both sides:",
-        "  new 9f8e (custom_app 1.0.1): 200 requests, 3 (1.5 %) errors, p50 4 ms, p95 4 ms, p99 4 ms",
+        "  new 9f8e (custom_app 1.0.1): 200 requests, 3 errors (1.5 %), p50 4 ms, p95 4 ms, p99 4 ms",
         "  old 0a1b (custom_app 0.9.0): not known",
         "  worse than before: errors: 9 % failed",
     ]
