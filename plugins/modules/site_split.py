@@ -46,7 +46,7 @@ options:
     description: Why it is ended. Needed with O(end).
     type: str
   window:
-    description: Seconds that figures reach back at most.
+    description: Seconds that figures reach back at most. With V(0) there are none, and the log is not looked at.
     type: float
     default: 86400
 seealso:
@@ -113,7 +113,8 @@ split:
     sides:
       description: >-
         C(candidate) and C(live), each with C(requests), C(errors), C(error_rate) (a share) and C(p50), C(p95), C(p99)
-        in seconds, from the access log since the share began. Null if visitors are not shared, or it can't be read.
+        in seconds, from the access log since the share began. Null if visitors are not shared, it can't be read, or
+        O(window=0).
       type: dict
     judgement:
       description: >-

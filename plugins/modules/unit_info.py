@@ -120,7 +120,7 @@ info:
     split:
       description: >-
         How the site's visitors are shared by two releases, as M(lockstep.deploy.site_split) returns it, without
-        C(sides) and C(judgement). Sites only.
+        C(sides) and C(judgement); null where that can't be told. Sites only.
       type: dict
     backups:
       description: Finished backups of the site, the newest last. Sites only.

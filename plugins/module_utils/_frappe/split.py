@@ -99,11 +99,11 @@ class Split:
         """The same, with what the visitors of both sides saw since this share began; see :func:`compare`.
 
         Args:
-            window: Seconds that it reaches back at most.
+            window: Seconds that it reaches back at most; with 0 the log is not looked at.
         """
         found = self.state()
         both = self._both()
-        if both is None or found["since"] is None:
+        if both is None or found["since"] is None or window <= 0:
             return {**found, "sides": None, "judgement": None}
         begun = clock.parse(found["since"]).timestamp()
         return {**found, **compare(self._context, self._site, both, begun, self._rules(), window)}
@@ -225,8 +225,10 @@ def compare(
     log = os.path.join(context.options["nginx"]["log_dir"], LOG)
     try:
         return summarise(LogSource(sides, since, site, path=log), rules, since, now)
-    except LockstepError as error:
-        nothing = {"status": INCONCLUSIVE, "reasons": [error.message], "seconds": round(now - since, 1)}
+    except (LockstepError, OSError) as error:
+        # Who asks has moved visitors already, or is about to: that has to go on.
+        why = error.message if isinstance(error, LockstepError) else str(error)
+        nothing = {"status": INCONCLUSIVE, "reasons": [why], "seconds": round(now - since, 1)}
         return {"sides": None, "judgement": nothing}
 
 

@@ -52,9 +52,9 @@ class Shift(Phase):
             self._take_along(step)
         except Exception as error:
             raise self._sent_back(error, step) from error
-        both = self._both()
+        leads = deployment.traffic.slots.sides()
         move(deployment, deployment.before, deployment.after)
-        return {"release": deployment.after.id, "percent": 100, "judgement": self._summary(both, step)}
+        return {"release": deployment.after.id, "percent": 100, "judgement": self._summary(leads, step)}
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
@@ -87,33 +87,34 @@ class Shift(Phase):
         judging.watch(LONGEST_HOLD, until=lambda: decision.of(deployment_id) is not None)
         found = decision.of(deployment_id)
         if found is None or not found["promote"]:
-            told = f"{found['by']} ended it: {found['reason']}" if found else "nobody ended it in time"
-            raise LockstepError(told)
+            said = f"{found['by']} ended it: {found['reason']}" if found else "nobody ended it in time"
+            raise LockstepError(said)
 
     def _sent_back(self, error: Exception, step: Step) -> LockstepError:
         """Everybody is on the release before, by one rename; what was seen is looked up after that."""
         deployment = self._deployment
         share = deployment.traffic.slots.percent()
-        both = self._both()
+        leads = deployment.traffic.slots.sides()
         deployment.traffic.switch(deployment.context.runtime(deployment.before).folder)
         with contextlib.suppress(LockstepError):
-            step.note(judgement=self._summary(both, step))
+            step.note(judgement=self._summary(leads, step))
         said = error.message if isinstance(error, LockstepError) else f"{type(error).__name__}: {error}"
         return LockstepError(
             f"with {share} % of the visitors: {said}; all of them are back on release {deployment.before.id}",
             detail=getattr(error, "detail", None),
         )
 
-    def _both(self) -> Both:
-        """The two releases while they share the visitors."""
-        deployment = self._deployment
-        return Both(deployment.after, deployment.before, deployment.traffic.slots.sides())
+    def _summary(self, leads: t.Mapping[str, str], step: Step) -> dict[str, t.Any]:
+        """What the watch came to, and what visitors of both sides saw in the last share.
 
-    def _summary(self, both: Both, step: Step) -> dict[str, t.Any]:
-        """What the watch came to, and what visitors of both sides saw in the last share."""
+        Args:
+            leads: Where each way into the site led while they were shared out.
+            step: The phase.
+        """
         deployment = self._deployment
         if "since" not in step.intent:
             return {}
+        both = Both(deployment.after, deployment.before, leads)
         begun = clock.parse(step.intent["since"]).timestamp()
         rules = Rules.from_mapping(deployment.options.rules)
         seen = compare(deployment.context, deployment.site.name, both, begun, rules)
