@@ -116,7 +116,7 @@ def _headline(plan: t.Mapping[str, t.Any]) -> list[str]:
         "rolling": f"rolling, {batch} at a time",
         "sequential": "one at a time",
         "canary": f"canary in {_count(wave, 'wave')}, {batch} at a time",
-        "blue-green": f"blue-green, {batch} at a time",
+        "blue-green": f"blue-green, all prepared before the first one moves, {batch} at a time",
     }
     shares = ", ".join(f"{step} %" for step in plan["traffic"]["steps"])
     benches = len(plan["units"]) - sites

@@ -164,8 +164,8 @@ class Progress:
         found = [
             Running(
                 unit.name,
-                _doing(unit),
-                now - next((at for at in (unit.waiting_since, unit.phase_started) if at is not None), now),
+                f"{unit.phase} to {unit.until}" if unit.until else unit.phase,
+                now - (unit.phase_started if unit.phase_started is not None else now),
             )
             for unit in self._in_flight.values()
         ]
@@ -246,12 +246,14 @@ class Progress:
         """A unit that waited for others did not take the longer for it."""
         if unit.waiting_since is not None and unit.started is not None:
             unit.started += now - unit.waiting_since
+            self._becomes(unit, "running")
         unit.waiting_since = None
 
     def _state(self, unit: Unit, event: model.Event, now: float) -> None:
         unit.state = event.state or unit.state
-        if event.state in _WAITING and not self._reverse:
+        if event.state in _WAITING and unit.outcome == "running" and not self._reverse:
             unit.waiting_since = now
+            self._becomes(unit, "pending")
         if self._reverse and event.state in model.BACK:
             self._came_back.add(unit.name)
 
@@ -285,7 +287,7 @@ class Progress:
     def _remaining(self, unit: Unit, now: float, speed: float) -> float:
         expected = (unit.estimate or unit.weight) * speed
         if unit.outcome == "pending":
-            return max(_LEAST_SECONDS, expected)
+            return max(_LEAST_SECONDS, expected * (1 - unit.fraction))
         if unit.outcome != "running" or unit.started is None:
             return 0.0
         ahead = expected * (1 - _share(unit, unit.phase, True)) if unit.phase else 0.0
@@ -302,13 +304,6 @@ def text_seconds(seconds: float | None) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
-def _doing(unit: Unit) -> str | None:
-    """What a unit in flight is at, for people."""
-    if unit.waiting_since is not None:
-        return f"{unit.state}, waiting"
-    return f"{unit.phase} to {unit.until}" if unit.until else unit.phase
 
 
 def _shared(traffic: t.Mapping[str, t.Any]) -> float:

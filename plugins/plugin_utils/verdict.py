@@ -26,6 +26,7 @@ _Record = t.Mapping[str, t.Any]
 _ENDED = frozenset({"restored", "kept", "failed", "unreachable"})
 _UNTOUCHED = frozenset({"absent", "withheld"})
 _LISTED_TABLES = 5
+_LISTED_FREEZES = 10
 _ORDER = ("live", "restored", "kept", "rollback_failed", "failed", "unreachable", "untouched", "withheld")
 
 
@@ -310,7 +311,17 @@ class _Telling:
             found += [f"  {self._withheld(unit)}" for unit in self.groups["withheld"]]
         if self.groups["untouched"]:
             found.append(f"Nothing was changed on: {', '.join(self.groups['untouched'])}")
-        return found
+        return [*found, *self._freezes()]
+
+    def _freezes(self) -> list[str]:
+        """How long writes were blocked on the way forward, the longest first."""
+        said = ((unit, self.court.forward.get(unit, {})) for unit in self.court.planned)
+        ours = [(unit, record) for unit, record in said if record.get("deployment_id") in (None, self.deployment_id)]
+        known = [(unit, record["freeze_seconds"]) for unit, record in ours if record.get("freeze_seconds") is not None]
+        longest = sorted(known, key=lambda entry: -entry[1])
+        shown = ", ".join(f"{unit} {seconds:.1f} s" for unit, seconds in longest[:_LISTED_FREEZES])
+        more = f" and {len(longest) - _LISTED_FREEZES} more" if len(longest) > _LISTED_FREEZES else ""
+        return [f"Writes were blocked for: {shown}{more}"] if shown else []
 
     def _cause(self, unit: str) -> list[str]:
         record = self.court.cause(unit)

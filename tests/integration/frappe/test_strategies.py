@@ -30,8 +30,8 @@ def require_nothing_lost(run: Run) -> None:
     """Nobody's read failed and no acknowledged write is missing; a write was accepted, or refused in plain words."""
     for site, seen in run.traffic.items():
         assert (seen.failed_reads[:3], seen.failed_writes[:3], run.lost[site]) == ([], [], []), f"{site}: {run.told()}"
-        assert seen.reads > 50
-        assert len(seen.acknowledged) > 50
+        assert seen.reads > 20
+        assert len(seen.acknowledged) > 20
 
 
 def require_end(run: Run, status: str, rc: int) -> str:
@@ -50,7 +50,7 @@ def shares_in_force(bench: Stage, sites: t.Iterable[str]) -> dict[str, int]:
 
 def test_blue_green_freezes_nobody_before_every_green_was_seen_on_a_copy(bench: Stage) -> None:
     run = strategies.blue_green(bench)
-    require_end(run, "completed", 0)
+    verdict = require_end(run, "completed", 0)
     require_nothing_lost(run)
     assert run.versions == ["1.0.0"] * 2
     prepared = max(run.ended(site, "prepare") for site in BLUE_GREEN)
@@ -64,6 +64,7 @@ def test_blue_green_freezes_nobody_before_every_green_was_seen_on_a_copy(bench: 
         assert told < switched, "users are told before anything begins"
         assert run.traffic[site].refused, "the freeze refused writes in plain words"
         assert 0 < run.freezes[site] < 60
+        assert f"{site} {run.freezes[site]:.1f} s" in verdict.partition("Writes were blocked for: ")[2]
     assert strategies.left_of_rehearsals(bench) == []
 
 

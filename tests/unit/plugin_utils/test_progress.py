@@ -53,14 +53,13 @@ def walk(progress: Progress, unit: str, start: float, end: float) -> None:
     progress.apply(event("finished", unit, status="completed"), end)
 
 
-def test_a_unit_that_waits_for_others_says_so_and_takes_no_longer_for_it() -> None:
+def test_a_unit_that_waits_for_others_does_not_run_and_takes_no_longer_for_it() -> None:
     progress = Progress(plan())
     progress.apply(event("started", ONE), 0.0)
     progress.apply(phase(ONE, "prepare"), 0.0)
     progress.apply(phase(ONE, "prepare", "completed"), 10.0)
     progress.apply(event("state", ONE, state="prepared"), 10.0)
-    [waiting] = progress.running(70.0)
-    assert (waiting.phase, waiting.seconds) == ("prepared, waiting", 60.0)
+    assert (progress.running(70.0), progress.named("pending")) == ([], [BENCH, ONE, TWO])
     assert progress.percentage() < 10
     progress.apply(phase(ONE, "freeze", detail={"until": "thaw"}), 100.0)
     [working] = progress.running(105.0)

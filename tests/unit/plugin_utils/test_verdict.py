@@ -66,6 +66,19 @@ def test_a_site_that_was_only_prepared_is_not_said_to_be_on_the_new_release() ->
     assert found.lines[1] == "  left: its journal says prepared"
 
 
+def test_how_long_writes_were_blocked_is_told_the_longest_first() -> None:
+    frozen = {ONE: 3.14, TWO: 7.5}
+    records: dict[str, t.Any] = {unit: {"state": "live", "freeze_seconds": seconds} for unit, seconds in frozen.items()}
+    older = {"state": "live", "freeze_seconds": 99.0, "deployment_id": "d0", "changed": False}
+    found = judged({BENCH: "live", **records, THREE: older}, outcome={"forward": {"done": [THREE]}})
+    assert (found.status, found.lines) == (
+        "completed",
+        ["Writes were blocked for: site2.local 7.5 s, site1.local 3.1 s"],
+    )
+    many = {f"s{number}": {"state": "live", "freeze_seconds": 1.0} for number in range(12)}
+    assert judge(list(many), many).lines[0].endswith("s9 1.0 s and 2 more")
+
+
 def test_nothing_planned_is_completed() -> None:
     found = judge([], deployment_id="d1")
     assert (found.status, found.failed) == ("completed", False)
