@@ -147,6 +147,12 @@ options:
       Otherwise only what fails is a failure.
     type: bool
     default: false
+  blue_retention:
+    description: >-
+      Seconds that the release before keeps running when no site needs it any more, so that a way back finds it started.
+      It is stopped by M(lockstep.deploy.frappe_bench_retire), or the next deployment of its bench, after that.
+    type: float
+    default: 0
   rollback_on_failure:
     description: Whether a failure before the thaw is undone. Otherwise the site stays as it is, with writes blocked.
     type: bool
@@ -336,6 +342,7 @@ ARGUMENTS = {
     "rules": {"type": "dict", "default": {}},
     "on_inconclusive": {"type": "str", "choices": ["back", "go_on"], "default": "back"},
     "analysed": {"type": "bool", "default": False},
+    "blue_retention": {"type": "float", "default": 0},
     "rollback_on_failure": {"type": "bool", "default": True},
     "project": {"type": "str", "required": True},
     "environment": {"type": "str", "required": True},

@@ -33,6 +33,8 @@ _WEIGHTS: dict[str, dict[str, float]] = {
     },
 }
 _LEAST_SECONDS = 0.001
+_WAITING = {*model.MIDWAY, model.PREPARED}
+"""States in which a unit does nothing until its next phase begins."""
 
 
 @dataclasses.dataclass
@@ -45,6 +47,8 @@ class Unit:
     stage: int = 1
     depends_on: tuple[str, ...] = ()
     estimate: float = 0.0
+    shared: float = 0.0
+    """Seconds of the estimate for which its visitors are shared out."""
     weight: float = 1.0
     fraction: float = 0.0
     phase: str | None = None
@@ -52,6 +56,7 @@ class Unit:
     state: str | None = None
     started: float | None = None
     phase_started: float | None = None
+    waiting_since: float | None = None
     taken: float | None = None
     outcome: str = "pending"
     """pending, running, done, failed, unreachable, withheld, restored or kept."""
@@ -77,7 +82,8 @@ class Progress:
     """
 
     def __init__(self, plan: t.Mapping[str, t.Any], window: int = 0) -> None:
-        self.units = {unit.name: unit for unit in (_unit(entry) for entry in plan.get("units", []))}
+        shared = _shared(plan.get("traffic") or {})
+        self.units = {unit.name: unit for unit in (_unit(entry, shared) for entry in plan.get("units", []))}
         self.window = max(0, window)
         self._apps = {stage.get("level"): stage.get("apps") or [] for stage in plan.get("stages") or []}
         self._reverse = False
@@ -113,7 +119,7 @@ class Progress:
         elif event.kind == "phase":
             self._phase(unit, event, now)
         elif event.kind == "state":
-            self._state(unit, event)
+            self._state(unit, event, now)
         elif event.kind in ("failed", "unreachable", "withheld"):
             self._over(unit, event.kind)
         elif event.kind == "finished":
@@ -158,8 +164,8 @@ class Progress:
         found = [
             Running(
                 unit.name,
-                f"{unit.phase} to {unit.until}" if unit.until else unit.phase,
-                now - (unit.phase_started if unit.phase_started is not None else now),
+                _doing(unit),
+                now - next((at for at in (unit.waiting_since, unit.phase_started) if at is not None), now),
             )
             for unit in self._in_flight.values()
         ]
@@ -218,7 +224,7 @@ class Progress:
     def _started(self, unit: Unit, now: float) -> None:
         unit.outcome_before = unit.outcome
         self._becomes(unit, "running")
-        unit.phase, unit.until, unit.started, unit.phase_started = None, None, now, now
+        unit.phase, unit.until, unit.started, unit.phase_started, unit.waiting_since = None, None, now, now, None
         if self._reverse:
             self._going_back.add(unit.name)
 
@@ -226,17 +232,26 @@ class Progress:
         if event.phase not in model.PHASES:
             return
         if event.status == "started":
+            self._goes_on(unit, now)
             unit.phase, unit.until, unit.phase_started = event.phase, event.detail.get("until"), now
         if not self._reverse:
-            self._advance(unit, _share(unit.driver, event.phase, event.status in ("completed", "skipped")))
+            self._advance(unit, _share(unit, event.phase, event.status in ("completed", "skipped")))
 
     def _advance(self, unit: Unit, fraction: float) -> None:
         if fraction > unit.fraction:
             self._finished += (fraction - unit.fraction) * unit.weight
             unit.fraction = fraction
 
-    def _state(self, unit: Unit, event: model.Event) -> None:
+    def _goes_on(self, unit: Unit, now: float) -> None:
+        """A unit that waited for others did not take the longer for it."""
+        if unit.waiting_since is not None and unit.started is not None:
+            unit.started += now - unit.waiting_since
+        unit.waiting_since = None
+
+    def _state(self, unit: Unit, event: model.Event, now: float) -> None:
         unit.state = event.state or unit.state
+        if event.state in _WAITING and not self._reverse:
+            unit.waiting_since = now
         if self._reverse and event.state in model.BACK:
             self._came_back.add(unit.name)
 
@@ -273,7 +288,7 @@ class Progress:
             return max(_LEAST_SECONDS, expected)
         if unit.outcome != "running" or unit.started is None:
             return 0.0
-        ahead = expected * (1 - _share(unit.driver, unit.phase, True)) if unit.phase else 0.0
+        ahead = expected * (1 - _share(unit, unit.phase, True)) if unit.phase else 0.0
         return max(_LEAST_SECONDS, ahead, expected - (now - unit.started))
 
 
@@ -289,11 +304,26 @@ def text_seconds(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-def _share(driver: str, phase: str | None, finished: bool) -> float:
+def _doing(unit: Unit) -> str | None:
+    """What a unit in flight is at, for people."""
+    if unit.waiting_since is not None:
+        return f"{unit.state}, waiting"
+    return f"{unit.phase} to {unit.until}" if unit.until else unit.phase
+
+
+def _shared(traffic: t.Mapping[str, t.Any]) -> float:
+    """Seconds for which the visitors of each site are shared out."""
+    return float(len(traffic.get("steps") or ()) * (traffic.get("step_wait") or 0))
+
+
+def _share(unit: Unit, phase: str | None, finished: bool) -> float:
     """How much of a unit is done when it has come to a phase."""
-    weights = _WEIGHTS.get(driver, _WEIGHTS[""])
+    weights = _WEIGHTS.get(unit.driver, _WEIGHTS[""])
     if phase not in model.PHASES:
         return 0.0
+    if unit.shared:
+        rest = max(1.0, unit.estimate - unit.shared)
+        weights = {**weights, "shift": sum(weights.values()) * unit.shared / rest}
     reached = model.PHASES.index(phase)
     total = sum(weights.values())
     before = sum(weight for name, weight in weights.items() if model.PHASES.index(name) < reached)
@@ -301,7 +331,7 @@ def _share(driver: str, phase: str | None, finished: bool) -> float:
     return (before + own) / total
 
 
-def _unit(entry: t.Mapping[str, t.Any]) -> Unit:
+def _unit(entry: t.Mapping[str, t.Any], shared: float) -> Unit:
     estimate = entry.get("estimated_seconds")
     stage = entry.get("stage")
     return Unit(
@@ -310,5 +340,6 @@ def _unit(entry: t.Mapping[str, t.Any]) -> Unit:
         site=entry.get("site") if isinstance(entry.get("site"), str) else None,
         stage=stage if isinstance(stage, int) else 1,
         depends_on=tuple(entry.get("depends_on") or ()),
+        shared=shared if entry.get("site") else 0.0,
         estimate=float(estimate) if isinstance(estimate, (int, float)) and estimate > 0 else 0.0,
     )

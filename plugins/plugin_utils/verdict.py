@@ -207,6 +207,12 @@ class _Court:
                 found.append({"site": site, "action": name, "result": what.get("result", "completed")})
         return found
 
+    def was_only_prepared(self, unit: str) -> bool:
+        """Whether all that was undone of a site is what its users did not see."""
+        site = self.planned.get(unit, {}).get("site")
+        undone = self.back.get(unit, {}).get("actions") or self._undone(unit)
+        return bool(site) and {isinstance(one, dict) and one.get("phase") for one in undone} == {"prepare"}
+
     def _undone(self, unit: str) -> list[dict[str, t.Any]]:
         """What a unit's server undid by itself when a phase failed, the last one first."""
         record = self.forward.get(unit, {})
@@ -239,6 +245,8 @@ class _Court:
             return seen
         if seen == "failed" and said in model.DONE:
             return seen  # its users write already, but it did not get through
+        if said == model.PREPARED and self.planned.get(unit, {}).get("site"):
+            return str(said)  # it went no further, whatever its part of the first play was called
         if seen == "live" and said not in _ENDED | model.MIDWAY:
             return seen  # its driver calls the end of its work something else
         return str(said)
@@ -310,7 +318,10 @@ class _Telling:
         if not message and unit not in self.groups["failed"]:
             return []
         phase = f" in {record['phase']}" if record.get("phase") else ""
-        found = [f"Failed: {unit}{phase}: {_one_line(message or 'it stopped half-way')}"]
+        stopped = (
+            "it was prepared and went no further" if record.get("state") == model.PREPARED else "it stopped half-way"
+        )
+        found = [f"Failed: {unit}{phase}: {_one_line(message or stopped)}"]
         if unit in self.groups["failed"]:
             state = record.get("state") or "failed"
             left = f"{'writes blocked, ' if state in model.MIDWAY else ''}its journal says {state}"
@@ -322,6 +333,8 @@ class _Telling:
         record = self.court.record(unit)
         if record.get("data") == "kept":
             return [f"{unit}: code and traffic; its data was kept, the old release can work with it"]
+        if self.court.was_only_prepared(unit):
+            return [f"{unit}: its users never left it; what was prepared for it is gone"]
         return [unit]
 
     def _kept(self, unit: str) -> list[str]:

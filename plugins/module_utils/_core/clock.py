@@ -17,6 +17,12 @@ def utc_now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
+def told(seconds: float) -> str:
+    """Seconds since 1970 as :func:`utc_now` writes them, to the second."""
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def parse(text: str) -> datetime.datetime:
     """The opposite of :func:`utc_now`."""
     return datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))

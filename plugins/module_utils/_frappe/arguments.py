@@ -108,6 +108,7 @@ def site_options(params: t.Mapping[str, t.Any]) -> Options:
         rules=params["rules"],
         on_inconclusive=params["on_inconclusive"],
         analysed=params["analysed"],
+        blue_retention=params["blue_retention"],
         smoke_tests=requests,
     )
 

@@ -18,6 +18,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.release import Builder
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.retirement import Retirement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 
 DRIVER = "frappe_bench"
@@ -142,6 +143,8 @@ class BenchWork:
                 raise
             self.journal.close("live")
             locks.release(held)
+            retirement = Retirement(self._context)
+            retirement.end(retirement.due())
             return adopts or to_do["build"] or to_do["start"], warnings
 
     def _open(self, to_do: t.Mapping[str, t.Any]) -> None:

@@ -32,6 +32,7 @@ class Options(t.NamedTuple):
     what visitors are told apart by. ``rules`` say when the new release fails, ``on_inconclusive`` what too little data
     means (``back`` or ``go_on``), and ``analysed`` that it does so for the time after a switch, too. ``freeze`` may
     be ``auto``: what the rehearsal found decides (:attr:`SiteDeployment.freeze`).
+    ``blue_retention`` (s) is how long the release before keeps running although no site needs it.
     """
 
     apps: t.Sequence[str]
@@ -54,6 +55,7 @@ class Options(t.NamedTuple):
     analysed: bool = False
     smoke_tests: t.Sequence[t.Mapping[str, t.Any]] = ()
     rehearsal: str = "auto"
+    blue_retention: float = 0
 
 
 class SiteDeployment:

@@ -71,12 +71,15 @@ class Processes:
     def stop_if_unused(self, release: Release) -> bool:
         """Stop a release unless a site is active in it, on its way to it, or may still have to go back to it.
 
+        So it is with one whose retention is not over.
+
         Returns:
             Whether it was stopped.
         """
         with self._deciding():
             listeners = self._listeners(release).values()
-            if self.in_use(release) or not any(accepts() for accepts in listeners):
+            needed = self.in_use(release) or self._context.record.is_retained(release.id)
+            if needed or not any(accepts() for accepts in listeners):
                 return False
             if release.adopted:
                 self._context.supervision.stop_foreign(self._foreign_groups(release))

@@ -10,6 +10,7 @@ import contextlib
 import glob
 import os
 import socket
+import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
@@ -159,6 +160,23 @@ class Record:
     def mark_ready(self, release: str, apps: t.Sequence[App]) -> None:
         with self._changing() as content:
             content["releases"][release].update(ready=True, apps=[list(app) for app in apps])
+
+    def retain(self, release: str, seconds: float) -> float:
+        """Have a release kept running although no site needs it; until when (seconds since 1970) is returned."""
+        with self._changing() as content:
+            until = time.time() + seconds
+            content["releases"][release]["retained_until"] = until
+            return until
+
+    def retained_until(self, release: str) -> float | None:
+        """Until when a release is kept running although no site needs it, which may be over; None if it isn't."""
+        until = self._read()["releases"].get(release, {}).get("retained_until")
+        return None if until is None else float(until)
+
+    def is_retained(self, release: str) -> bool:
+        """Whether a release is kept running still."""
+        until = self.retained_until(release)
+        return until is not None and until > time.time()
 
     def forget(self, release: str) -> None:
         with self._changing() as content:

@@ -44,10 +44,16 @@ GOING_BACK = BACK | {"failed"}
 MIDWAY = frozenset({"frozen", "migrated", "verified", "switched"})
 """States in which a unit's users wait; a play that lets them all write together comes after one that ends here."""
 
+PREPARED = "prepared"
+"""The state of a unit whose new release stands beside the one that serves; all there is to do for a bench."""
+
+BLUE_GREEN = "blue-green"
+"""The strategy that prepares all units before any of them moves."""
+
 SHARED = "shared"
 """The state of a unit whose users write, and whose visitors get to either release."""
 
-STATES = DONE | BACK | MIDWAY | {"absent", "prepared", "failed", SHARED}
+STATES = DONE | BACK | MIDWAY | {"absent", PREPARED, "failed", SHARED}
 
 STATUSES = frozenset({"started", "completed", "failed", "undone", "skipped"})
 

@@ -15,9 +15,11 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, journaled
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.model import (
+    BLUE_GREEN,
     DONE,
     GOING_BACK,
     MIDWAY,
+    PREPARED,
     REPORTS,
     STATES,
     Event,
@@ -85,6 +87,8 @@ class Observer:
         self._withheld: set[str] = set()
         self._closed: set[str] = set()
         self._held: set[str] = set()
+        self._waits: set[str] = set()
+        self._through: set[str] = set()
         self._opened: dict[str, Event] = {}
         self._seen: set[tuple[str | None, str, int | None, str]] = set()
         self._freezes = journaled.Freezes()
@@ -96,6 +100,8 @@ class Observer:
         for unit in plan.get("units", []):
             if isinstance(unit, dict) and isinstance(unit.get("name"), str):
                 self.units.setdefault(unit["name"])
+                if unit.get("site") and plan.get("strategy") == BLUE_GREEN:
+                    self._waits.add(unit["name"])
 
     def play(self, direction: str | None, units: t.Iterable[str] = ()) -> list[Event]:
         """A play begins.
@@ -124,6 +130,8 @@ class Observer:
         """
         if self._way(host) is None or host not in self.units or self._nothing_to_undo(host):
             return []
+        if self.direction == "forward" and host in self._through - self._closed:
+            return []  # a play after the one it was in only has it for those that wait for it
         found: list[Event] = []
         if host not in self._running and host not in self._closed:
             self._running.add(host)
@@ -187,7 +195,9 @@ class Observer:
     def _end_of_unit(self, unit: str, report: object) -> list[Event]:
         """The role of a unit is through, with all of the unit or with its part of this play."""
         state = report.get("state") if isinstance(report, dict) else None
-        if one_of(state, MIDWAY) and unit not in self._troubled and self._way(unit) == "forward":
+        # A green that is prepared waits for all others; a bench is done then.
+        waits = one_of(state, MIDWAY) or (state == PREPARED and unit in self._waits)
+        if waits and unit not in self._troubled and self._way(unit) == "forward":
             self._held.add(unit)
             return []
         self._closed.add(unit)
@@ -309,6 +319,8 @@ class Observer:
         phase, at = self.phase.pop(unit, None), self._last_at.get(unit, self._clock())
         if unit in self._troubled:
             return [*closed, self._event("finished", unit, phase=phase, status="failed", at=at)]
+        if self.direction == "forward":
+            self._through.add(unit)
         return [*closed, self._event("finished", unit, status="completed", at=at)]
 
     def _end_of_play(self) -> list[Event]:

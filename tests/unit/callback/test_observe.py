@@ -145,6 +145,32 @@ def test_a_failure_that_was_mended_is_no_failure(observer: Observer) -> None:
     assert said(observer.play(None)) == [("finished", ONE, None, "completed")]
 
 
+def test_a_green_that_waits_for_the_others_is_not_done_and_its_bench_is_not_begun_again(observer: Observer) -> None:
+    units = [{"name": TWO, "site": None}, {"name": ONE, "site": ONE}]
+    observer.plan({"deployment_id": "d1", "strategy": "blue-green", "units": units})
+    observer.play("forward")
+    for unit in (TWO, ONE):
+        observer.task(unit, "prepare")
+    prepared = {"ansible_facts": {"lockstep_forward": {"state": "prepared"}}}
+    assert said(observer.result(TWO, prepared))[-1] == ("finished", TWO, None, "completed")
+    assert said(observer.result(ONE, prepared)) == []
+    assert said(observer.play("forward")) == []
+    assert said(observer.task(TWO, "prepare")) == []
+    assert said(observer.task(ONE, "freeze", "thaw"))[-1] == ("phase", ONE, "freeze", "started")
+    retired = {"ansible_facts": {"lockstep_forward": {"state": "retired"}}}
+    assert said(observer.result(ONE, retired))[-1] == ("finished", ONE, None, "completed")
+
+
+def test_a_green_that_waits_can_go_back(observer: Observer) -> None:
+    observer.plan({"deployment_id": "d1", "strategy": "blue-green", "units": [{"name": ONE, "site": ONE}]})
+    observer.play("forward")
+    observer.task(ONE, "prepare")
+    observer.result(ONE, {"ansible_facts": {"lockstep_forward": {"state": "prepared"}}})
+    observer.result(TWO, {"msg": "it broke"}, failed=True)
+    observer.play("reverse")
+    assert said(observer.task(ONE, None)) == [("started", ONE, None, None)]
+
+
 def test_units_that_never_started_are_withheld_when_the_way_back_begins(observer: Observer) -> None:
     observer.play("forward")
     observer.task(ONE, None)

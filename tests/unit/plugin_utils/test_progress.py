@@ -53,6 +53,32 @@ def walk(progress: Progress, unit: str, start: float, end: float) -> None:
     progress.apply(event("finished", unit, status="completed"), end)
 
 
+def test_a_unit_that_waits_for_others_says_so_and_takes_no_longer_for_it() -> None:
+    progress = Progress(plan())
+    progress.apply(event("started", ONE), 0.0)
+    progress.apply(phase(ONE, "prepare"), 0.0)
+    progress.apply(phase(ONE, "prepare", "completed"), 10.0)
+    progress.apply(event("state", ONE, state="prepared"), 10.0)
+    [waiting] = progress.running(70.0)
+    assert (waiting.phase, waiting.seconds) == ("prepared, waiting", 60.0)
+    assert progress.percentage() < 10
+    progress.apply(phase(ONE, "freeze", detail={"until": "thaw"}), 100.0)
+    [working] = progress.running(105.0)
+    assert (working.phase, working.seconds) == ("freeze to thaw", 5.0)
+    progress.apply(event("finished", ONE, status="completed"), 110.0)
+    assert progress.units[ONE].taken == 20.0
+
+
+def test_a_site_whose_visitors_are_shared_out_for_long_is_not_nearly_done_before() -> None:
+    shared = plan(bench=1, one=1045, two=1) | {"traffic": {"steps": [5, 50], "step_wait": 500}}
+    progress = Progress(shared)
+    progress.apply(event("started", ONE), 0.0)
+    progress.apply(phase(ONE, "thaw", "completed"), 45.0)
+    assert 2 < progress.percentage() < 6
+    progress.apply(phase(ONE, "shift", "completed"), 1045.0)
+    assert 90 < progress.percentage() < 100
+
+
 def test_nothing_is_done_at_first() -> None:
     progress = Progress(plan())
     assert (progress.percentage(), progress.stage()) == (0, "stage 1 of 2 (frappe)")

@@ -38,6 +38,34 @@ def test_every_unit_on_the_new_release_is_completed(state: str) -> None:
     assert (found.status, found.failed, found.lines) == ("completed", False, [])
 
 
+def test_who_was_only_prepared_is_not_said_to_have_left_its_release() -> None:
+    gone = {"phase": "prepare"}
+    undone = MIGRATE_FAILED | {"deployment_id": "d1", "events": [{**gone, "status": "undone"}]}
+    found = judged(
+        {BENCH: "live", ONE: "prepared", TWO: undone, THREE: "live"},
+        {
+            BENCH: {"state": "restored", "actions": [gone]},
+            ONE: {"state": "restored", "actions": [gone]},
+            TWO: {"state": "restored", "actions": []},
+            THREE: {"state": "restored", "actions": [{"phase": "switch"}, gone]},
+        },
+    )
+    assert found.lines[2:] == [
+        "  bench@server",
+        "  site1.local: its users never left it; what was prepared for it is gone",
+        "  site2.local: its users never left it; what was prepared for it is gone",
+        "  site3.local",
+    ]
+
+
+def test_a_site_that_was_only_prepared_is_not_said_to_be_on_the_new_release() -> None:
+    outcome = {"forward": {"done": [BENCH, ONE], "failed": [TWO], "withheld": [THREE]}}
+    found = judged({BENCH: "prepared", ONE: "prepared", TWO: MIGRATE_FAILED}, outcome=outcome)
+    assert (found.groups["live"], found.groups["failed"]) == ([BENCH], [ONE, TWO])
+    assert found.lines[0] == f"Failed: {ONE}: it was prepared and went no further"
+    assert found.lines[1] == "  left: its journal says prepared"
+
+
 def test_nothing_planned_is_completed() -> None:
     found = judge([], deployment_id="d1")
     assert (found.status, found.failed) == ("completed", False)

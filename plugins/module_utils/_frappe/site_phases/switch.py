@@ -9,6 +9,7 @@ from __future__ import annotations
 import concurrent.futures
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
@@ -125,7 +126,7 @@ class Confirm(Phase):
 
 
 class Retire(Phase):
-    """Stop the release before once no site needs it; it stays on disk for the way back."""
+    """Stop the release before once no site needs it, and its retention is over; it stays on disk for the way back."""
 
     name = "retire"
     timeout = 1800
@@ -136,6 +137,9 @@ class Retire(Phase):
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment, processes = self._deployment, Processes(self._deployment.context)
         left = _await_jobs(deployment)
+        if deployment.options.blue_retention:
+            until = deployment.context.record.retain(deployment.before.id, deployment.options.blue_retention)
+            return {"stopped": False, "retained_until": clock.told(until), "warnings": left}
         if not processes.in_use(deployment.before):
             left += _await_requests(deployment)
         return {"stopped": processes.stop_if_unused(deployment.before), "warnings": left}

@@ -31,6 +31,7 @@ GIVEN = {
     "rules": {},
     "on_inconclusive": "back",
     "analysed": False,
+    "blue_retention": 0.0,
 }
 
 
