@@ -25,17 +25,17 @@ class Requests:
     Args:
         each: How many each side gets in a second.
         slower: How many times as long as the old release's those of the new one take.
+        wrong: The seconds in which one of the new release's requests fails; those of the first minute by default.
     """
 
-    def __init__(self, lasted: int, each: int = 1, slower: float = 1.0) -> None:
+    def __init__(self, lasted: int, each: int = 1, slower: float = 1.0, wrong: range = range(60)) -> None:
         self._record = Record(BEGAN)
         for second in range(lasted):
             for number in range(each):
                 at = BEGAN + second + 0.5
                 self._record.add(BASELINE, at, False, 0.010 + number % 2 / 1000)
-                # Errors in the first minute only.
-                wrong = second < 60 and number == 0
-                self._record.add(CANDIDATE, at, wrong, None if wrong else (0.010 + number % 2 / 1000) * slower)
+                failed = second in wrong and number == 0
+                self._record.add(CANDIDATE, at, failed, None if failed else (0.010 + number % 2 / 1000) * slower)
 
     def figures(self, at: float, rules: Rules) -> Figures:
         return self._record.figures(at, rules)
@@ -57,9 +57,9 @@ def test_all_requests_count_however_long_ago_they_were() -> None:
 
 def test_errors_of_long_ago_are_no_reason_any_more_and_those_of_the_last_minutes_are() -> None:
     assert seen(600, each=4)["judgement"]["status"] == "pass"
-    amid = seen(60, Rules(minutes=1, latency_window=60), each=4)["judgement"]
-    assert amid["status"] == "fail"
-    assert "25.0 % of the requests of 1 minute failed" in amid["reasons"][0]
+    lately = seen(600, each=4, wrong=range(420, 600))["judgement"]
+    assert lately["status"] == "fail"
+    assert "25.0, 25.0, 25.0 % of the requests of 3 minutes failed" in lately["reasons"][0]
 
 
 def test_too_little_is_said_to_be_too_little() -> None:
