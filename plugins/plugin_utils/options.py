@@ -98,11 +98,12 @@ def find_place_problems(choices: Choices) -> list[Problem]:
     ]
 
 
-def find_contradictions(options: t.Mapping[str, t.Any]) -> dict[str, str]:
+def find_contradictions(options: t.Mapping[str, t.Any], strategy: str = "") -> dict[str, str]:
     """What is wrong with options that are right one by one, by the option that has to be another.
 
     Args:
         options: All options.
+        strategy: The deployment's strategy.
     """
     if options["thaw"] == "together" and not options["rollback_on_failure"]:
         return {
@@ -111,7 +112,7 @@ def find_contradictions(options: t.Mapping[str, t.Any]) -> dict[str, str]:
         }
     if options["freeze"] == "auto" and options["rehearsal"] == "never":
         return {"rehearsal": "found never with freeze: auto, which a rehearsal decides; expected auto or always"}
-    return traffic.find_contradictions(options)
+    return traffic.find_contradictions(options, strategy)
 
 
 def canonical_strategy(text: str) -> str:

@@ -176,7 +176,7 @@ def _with_declared(unit: Unit, graph: Graph) -> Unit:
 
 def _contradictions(deployment: Deployment) -> t.Iterator[Problem]:
     """Found here and not when the file is read: it has to stay good for a rollback and for a look at what is live."""
-    for name, message in option_reader.find_contradictions(deployment.options).items():
+    for name, message in option_reader.find_contradictions(deployment.options, deployment.strategy).items():
         if name in deployment.choices.options:
             yield Problem((name,), message, file=option_reader.SOURCE)
         else:

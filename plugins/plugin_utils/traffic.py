@@ -25,23 +25,30 @@ def canonical(value: t.Any) -> t.Any:
     return value.strip().lower().replace("-", "_") if isinstance(value, str) else value
 
 
-def find_contradictions(options: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """What is wrong with options that are right one by one, by the option that has to be another."""
+def find_contradictions(options: t.Mapping[str, t.Any], strategy: str = "") -> dict[str, str]:
+    """What is wrong with options that are right one by one, by the option that has to be another.
+
+    Args:
+        options: All options.
+        strategy: The deployment's strategy.
+    """
     steps = list(options["steps"])
     if any(later <= earlier for earlier, later in itertools.pairwise(steps)):
         return {"steps": f"found {_said(steps)}; expected shares that rise"}
     if options["traffic_strategy"] not in ("instant", "gradual") and not _below(steps):
         chosen = f"{_said(steps)} with traffic_strategy: {options['traffic_strategy']}"
         return {"steps": f"found {chosen}; expected one below 100"}
-    return _inconclusive(options)
+    return _inconclusive(options, strategy)
 
 
-def _inconclusive(options: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """That every share would be taken back, because it can't last until anything is known."""
+def _inconclusive(options: t.Mapping[str, t.Any], strategy: str) -> dict[str, str]:
+    """That every share, or wave, would be taken back, because it can't last until anything is known."""
     least = concluding_seconds(options)
-    if not shares(options)["steps"] or options["on_inconclusive"] != "back" or options["step_wait"] >= least:
+    shared = bool(shares(options)["steps"])
+    if not (shared or strategy == "canary") or options["on_inconclusive"] != "back" or options["step_wait"] >= least:
         return {}
-    chosen = f"{options['step_wait']:g} with traffic_strategy: {options['traffic_strategy']} and on_inconclusive: back"
+    cause = f"traffic_strategy: {options['traffic_strategy']}" if shared else f"strategy: {strategy}"
+    chosen = f"{options['step_wait']:g} with {cause} and on_inconclusive: back"
     return {
         "step_wait": f"found {chosen}, which would always go back: visitors' requests say nothing in less than "
         f"{least:g} s; expected at least that, or on_inconclusive: go_on, or rules that look back less far "

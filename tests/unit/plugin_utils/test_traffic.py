@@ -67,3 +67,11 @@ def test_a_share_too_short_to_say_anything_is_refused_where_it_would_always_go_b
     assert traffic.find_contradictions({**short, "on_inconclusive": "go_on"}) == {}
     assert traffic.find_contradictions({**short, "traffic_strategy": "instant"}) == {}
     assert traffic.find_contradictions({**short, "traffic_strategy": "gradual", "steps": [100]}) == {}
+
+
+def test_a_wave_of_a_canary_that_can_not_last_until_anything_is_known_is_refused() -> None:
+    found = traffic.find_contradictions(given(step_wait=60), "canary")
+    assert "found 60 with strategy: canary and on_inconclusive: back" in found["step_wait"]
+    assert traffic.find_contradictions(given(step_wait=60), "rolling") == {}
+    assert traffic.find_contradictions(given(step_wait=60, on_inconclusive="go_on"), "canary") == {}
+    assert traffic.find_contradictions(given(step_wait=180), "canary") == {}
