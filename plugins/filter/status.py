@@ -70,6 +70,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import status_render
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.split import SPLIT
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import report
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import TRAFFIC
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.verdict import ROLLBACK
@@ -90,7 +91,8 @@ def status(
 def _commanded(told: t.Any, command: str) -> t.Any:
     """The same with commands that work here: what is put together doesn't know of inventories."""
     if isinstance(told, str):
-        return told.replace(ROLLBACK, command).replace(TRAFFIC, command.replace("rollback.yml", "traffic.yml"))
+        traffic, split = (command.replace("rollback.yml", f"{name}.yml") for name in ("traffic", "split"))
+        return told.replace(ROLLBACK, command).replace(TRAFFIC, traffic).replace(SPLIT, split)
     if isinstance(told, dict):
         return {name: _commanded(value, command) for name, value in told.items()}
     return [_commanded(value, command) for value in told] if isinstance(told, list) else told

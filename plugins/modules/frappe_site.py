@@ -132,7 +132,7 @@ options:
     default: false
   rules:
     description: >-
-      When the new release fails, as for M(lockstep.deploy.judge#module): its O(lockstep.deploy.judge#module:rules).
+      When the new release fails, as for M(lockstep.deploy.judge): its O(lockstep.deploy.judge#module:rules).
       They hold while visitors are shared out and while the site is watched.
     type: dict
     default: {}
@@ -225,6 +225,35 @@ to_do:
       description: Settings that differ, without their values.
       type: list
       elements: str
+judgement:
+  description: What was seen of both releases while they shared the site's visitors.
+  type: dict
+  returned: when phase V(shift) was gone through with O(steps), also when it failed
+  contains:
+    status:
+      description: V(pass), V(fail), or V(inconclusive) if there was too little data to say.
+      type: str
+    reasons:
+      description: What decided, in sentences.
+      type: list
+      elements: str
+    percent:
+      description: The last share of the visitors, in percent.
+      type: int
+    seconds:
+      description: How long that share lasted, as far as the log was looked at.
+      type: float
+    candidate:
+      description: The new release with its C(versions).
+      type: dict
+    live:
+      description: The release before with its C(versions).
+      type: dict
+    sides:
+      description: >-
+        C(candidate) and C(live), each with C(requests), C(errors), C(error_rate) (a share) and C(p50), C(p95), C(p99)
+        in seconds, during the last share. Null if the log can't be read.
+      type: dict
 rehearsal:
   description: What the rehearsal of the migration found.
   type: dict
@@ -341,7 +370,8 @@ def main() -> None:
     except LockstepError as error:
         error.unit = error.unit or params["unit"]
         reported = {"lockstep": report(DRIVER, unit.journal, unit.state())} if unit else {}
-        module.fail_json(**{**error.result(), **reported})
+        seen = _judged(unit.journal, params["phases"]) if unit else {}
+        module.fail_json(**{**error.result(), **reported, **seen})
     if changed and not module.check_mode:
         for step in unit.journal.steps():
             for warning in step.result.get("warnings", []) if step.phase in params["phases"] else []:
@@ -350,10 +380,17 @@ def main() -> None:
     diff = (
         version_diff(params["unit"], to_do, _settings(to_do)) if module._diff and PHASES[0] in params["phases"] else {}
     )
-    rehearsed = _rehearsed(unit.journal) if changed and PHASES[0] in params["phases"] else {}
-    module.exit_json(
-        changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff, **rehearsed
-    )
+    more = _rehearsed(unit.journal) if changed and PHASES[0] in params["phases"] else {}
+    if changed and not module.check_mode:
+        more.update(_judged(unit.journal, params["phases"]))
+    module.exit_json(changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff, **more)
+
+
+def _judged(journal: Journal, phases: t.Sequence[str]) -> dict[str, t.Any]:
+    """What was seen of the releases that shared visitors, if they did in one of these phases."""
+    step = journal.last("shift") if journal.content and "shift" in phases else None
+    found = (step.result.get("judgement") or step.intent.get("judgement")) if step else None
+    return {"judgement": found} if found else {}
 
 
 def _rehearsed(journal: Journal) -> dict[str, t.Any]:

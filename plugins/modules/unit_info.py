@@ -117,6 +117,11 @@ info:
         Who keeps them out and how, with C(state), C(by), C(since), C(reason) and C(allowed); see the return values of
         M(lockstep.deploy.traffic). Sites only.
       type: dict
+    split:
+      description: >-
+        How the site's visitors are shared by two releases, as M(lockstep.deploy.site_split) returns it, without
+        C(sides) and C(judgement); null where that can't be told. Sites only.
+      type: dict
     backups:
       description: Finished backups of the site, the newest last. Sites only.
       type: list

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import traffic
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.graph import Graph
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.pinning import Pinned
@@ -149,10 +150,34 @@ def warnings(
         if options["rollback_scope"] == "unit":
             found.append("thaw: together overrules rollback_scope: a failure takes all units back")
     found += _of_rehearsals(options, sites)
+    found += _of_shares(options) if sites else []
     if outside:
         names = _some([unit.name for unit in outside])
         live = "nobody looks whether they are live" if ignores else "they have to be live already"
         found.append(f"not selected, though selected units depend on them: {names}; {live}")
+    return found
+
+
+def _of_shares(options: t.Mapping[str, t.Any]) -> list[str]:
+    """What two releases that share visitors mean for them, where they do."""
+    shared = traffic.shares(options)
+    if not shared["steps"]:
+        return []
+    caches = (
+        "while visitors are shared out, both releases keep caches of their own: a setting changed through one may be "
+        "seen late through the other, and realtime messages don't get across"
+    )
+    found = [caches]
+    if shared["hold"]:
+        found.append(
+            "traffic_strategy: a_b_test: the run lasts until somebody ends the share of each site: playbooks/split.yml"
+        )
+    least = traffic.concluding_seconds(options)
+    if options["step_wait"] < least:
+        found.append(
+            f"step_wait: {options['step_wait']:g}: nothing can be concluded from visitors' requests in less than "
+            f"{least:g} s, and on_inconclusive: go_on takes that for a pass"
+        )
     return found
 
 

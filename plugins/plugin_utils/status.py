@@ -193,6 +193,7 @@ def _unit(record: Record, now: str) -> dict[str, t.Any]:
         "since": info.get("since"),
         "deployment_id": info.get("deployment_id"),
         "state": state_of(info),
+        "split": info.get("split"),
         "last_deployment": {name: journal.get(name) for name in ("deployment_id", "status", "phase", "reason")},
     }
 
@@ -259,7 +260,7 @@ def _issues_of(info: Record, unit: Record) -> list[Issue]:
         found.append(Issue(f"{name} was locked by hand by {lock['owner']}", f"unlock {name} when you know why it was"))
     if state.startswith(("half-done", "rollback failed")):
         why = journal.get("rollback_error") or journal.get("reason")
-        text = f"deployment {journal['deployment_id']} of {name} is not finished: {state}"
+        text = f"deployment {journal['deployment_id']} of {name} is not finished: {state}{_unwatched(info)}"
         found.append(Issue(text + (f" ({why})" if why else ""), again(journal["deployment_id"], name)))
     elif state.startswith("between steps") and info.get("maintenance"):
         # Whether its controller still comes with the next step can't be seen from here.
@@ -274,6 +275,15 @@ def _issues_of(info: Record, unit: Record) -> list[Issue]:
         text = f"release {info['release']}, which serves {name}, does not accept connections"
         found.append(Issue(text, f"look at the processes of release {info['release']} on {unit['server']}"))
     return found
+
+
+def _unwatched(info: Record) -> str:
+    """That visitors are on a new release whose deployment can't take them back any more, if they are."""
+    split = info.get("split") or {}
+    if split.get("state") != "abandoned":
+        return ""
+    release = split["candidate"]["release"]
+    return f"; {split['percent']} % of its visitors are on release {release}, which nobody watches any more"
 
 
 def _kept_out(info: Record, name: str, is_open: bool) -> list[Issue]:

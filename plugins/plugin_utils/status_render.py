@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.plan_render import duration, table
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.split import describe
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import again, minute
 
 Report = t.Mapping[str, t.Any]
@@ -20,6 +21,7 @@ def as_lines(report: Report, project: str, environment: str) -> list[str]:
     """A report of :func:`status.report` as lines of text."""
     lines = [f"{project}, {environment}, {minute(report['timestamp'])}", "", *_units(report["units"]), ""]
     lines += _deployment(report)
+    lines += _shared(report["units"])
     if report["issues"]:
         lines += ["", "Issues", *(f"  x {issue}" for issue in report["issues"])]
         lines += ["", "What to do", *(f"  > {action}" for action in report["recommended_actions"])]
@@ -48,6 +50,15 @@ def _units(units: t.Sequence[Report]) -> list[str]:
         for unit in units
     ]
     return table(("Unit", "Kind", "Server", "Release", "Apps", "Since", "Deployment", "State"), rows)
+
+
+def _shared(units: t.Sequence[Report]) -> list[str]:
+    """Sites whose visitors are on two releases."""
+    return [
+        f"  shared: {unit['unit']}, {describe(unit['split'])}"
+        for unit in units
+        if (unit.get("split") or {}).get("state", "none") != "none"
+    ]
 
 
 def _deployment(report: Report) -> list[str]:

@@ -15,6 +15,9 @@ _ALL = 100
 #: Seconds beyond what the server itself gives a share before it counts as dead (``site_phases.shift``).
 _MARGIN = 3600
 _LONGEST_HOLD = 31 * 24 * 3600
+#: How far back rules look where it isn't said (``_judgement.rules``): minutes for errors, seconds for times.
+_MINUTES = 3
+_WINDOW = 180
 
 
 def canonical(value: t.Any) -> t.Any:
@@ -30,7 +33,27 @@ def find_contradictions(options: t.Mapping[str, t.Any]) -> dict[str, str]:
     if options["traffic_strategy"] not in ("instant", "gradual") and not _below(steps):
         chosen = f"{_said(steps)} with traffic_strategy: {options['traffic_strategy']}"
         return {"steps": f"found {chosen}; expected one below 100"}
-    return {}
+    return _inconclusive(options)
+
+
+def _inconclusive(options: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """That every share would be taken back, because it can't last until anything is known."""
+    least = concluding_seconds(options)
+    if not shares(options)["steps"] or options["on_inconclusive"] != "back" or options["step_wait"] >= least:
+        return {}
+    chosen = f"{options['step_wait']:g} with traffic_strategy: {options['traffic_strategy']} and on_inconclusive: back"
+    return {
+        "step_wait": f"found {chosen}, which would always go back: visitors' requests say nothing in less than "
+        f"{least:g} s; expected at least that, or on_inconclusive: go_on, or rules that look back less far "
+        "(minutes, latency_window)"
+    }
+
+
+def concluding_seconds(options: t.Mapping[str, t.Any]) -> float:
+    """How long a share has to last until the rules can say anything of visitors' requests; 0 where they shall not."""
+    rules = options["rules"]
+    needed = {"error_rate": rules.get("minutes", _MINUTES) * 60, "latency_ratio": rules.get("latency_window", _WINDOW)}
+    return float(max((needed[rule] for rule in needed if rules.get(rule, True) is not None), default=0))
 
 
 def shares(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -10,6 +10,7 @@ import os
 import pathlib
 import sys
 import typing as t
+import zlib
 
 import yaml
 
@@ -20,6 +21,10 @@ CLONE = pathlib.Path(__file__).parents[2]
 
 #: The versions a fresh stand-in bench is taken to.
 NEXT: t.Mapping[str, str] = {"frappe": "v16.0.0", "erpnext": "v16.0.0", "custom_app": "v1.0.0"}
+
+#: Below those that services of tests are given.
+_RELEASE_PORTS = range(10000, 20000)
+_BLOCK = 40
 
 Settings = t.Mapping[str, t.Any]
 
@@ -57,6 +62,7 @@ def place(bench: Bench) -> dict[str, t.Any]:
         "bench_command": str(bench.command),
         "state_dir": str(services.scratch / "state"),
         "runtime_dir": str(services.scratch / "run"),
+        "ports": _ports(services.scratch),
         "supervisor": {
             "control": services.supervisor.control(),
             "conf_dir": str(services.supervisor.conf_d),
@@ -76,6 +82,12 @@ def place(bench: Bench) -> dict[str, t.Any]:
             }
         },
     }
+
+
+def _ports(scratch: pathlib.Path) -> dict[str, int]:
+    """Ports for the releases of a bench, which are chosen long before they are used: no other bench's, nor a test's."""
+    first = _RELEASE_PORTS.start + zlib.crc32(os.fsencode(scratch)) % (len(_RELEASE_PORTS) // _BLOCK) * _BLOCK
+    return {"first": first, "last": first + _BLOCK - 1}
 
 
 def write(path: pathlib.Path, deployment: Settings) -> pathlib.Path:

@@ -16,6 +16,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import red
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.live_site import LiveSite
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.split import LOG
 from ansible_collections.lockstep.deploy.plugins.module_utils._health import site as site_health
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.judge import Verdict
@@ -25,7 +26,6 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sources
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.watch import Probe, Watch, all_of, http_probe
 
 EVERY = 5.0
-LOG = "lockstep-access.log"
 
 #: Seconds before the freeze that the new release is compared with.
 _BEFORE = 900.0

@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.manifest import Manifest
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import claims, site_traffic
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench_work import DRIVER as BENCH
@@ -19,6 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes 
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import DRIVER as SITE
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.split import Split
 
 _KEPT_JOURNALS = 10
 _TOLD = ("reason", "loss", "freeze_seconds", "rollback_reason", "rollback_error", "versions", "before", "after")
@@ -71,8 +73,16 @@ class UnitRecords:
         else:
             found.update(maintenance=self._live.site.is_frozen(), closed=self._live.traffic.closed)
             found.update(traffic=site_traffic.told(self._live.traffic.gate))
+            found.update(split=self._split(self._live.name))
             found.update(backups=self._backups(), way_back=self._way_back())
         return found
+
+    def _split(self, site: str) -> dict[str, t.Any] | None:
+        """How its visitors are shared out; None where that can't be told, which is no reason to tell nothing."""
+        try:
+            return Split(self._context, self._unit, site).state()
+        except LockstepError:
+            return None
 
     def _release(self) -> Release | None:
         """Where a site's traffic goes; for a bench, the newest release that any of its sites is on."""

@@ -17,7 +17,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.retirement import Retirement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import shift
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_rollback import SiteRollback
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES, SiteUnit
 from tests.integration.frappe.conftest import DRIVEN
 from tests.integration.frappe.ground import As, Ground
 from tests.integration.frappe.test_site import when
@@ -188,14 +189,7 @@ def test_a_share_that_is_held_ends_by_somebodys_word(ground: Ground, found: As, 
         unit.advance(PHASES[: PHASES.index("shift")], to_do, undo_on_failure=True)
         result: list[Exception | None] = []
 
-        def advance(unit: t.Any = unit, to_do: t.Any = to_do, result: list[Exception | None] = result) -> None:
-            try:
-                unit.advance(PHASES, to_do, undo_on_failure=True)
-                result.append(None)
-            except LockstepError as error:
-                result.append(error)
-
-        held = threading.Thread(target=advance)
+        held = threading.Thread(target=_advance, args=(unit, to_do, result))
         held.start()
         wait_until(lambda: traffic.slots.percent() == 50, 60, "half of the visitors are there")
         Decision(ground.context.unit_folder(TWO)).take("another", promote=True, by="ada", reason="not this one")
@@ -210,12 +204,21 @@ def test_a_share_that_is_held_ends_by_somebodys_word(ground: Ground, found: As, 
     found.require()
 
 
+def _advance(unit: SiteUnit, to_do: t.Mapping[str, t.Any], result: list[Exception | None]) -> None:
+    try:
+        unit.advance(PHASES, to_do, undo_on_failure=True)
+        result.append(None)
+    except LockstepError as error:
+        result.append(error)
+
+
 def test_blue_keeps_running_for_its_retention_and_is_stopped_after_it(
     ground: Ground, found: As, additive: list[App]
 ) -> None:
     processes, retirement = Processes(ground.context), Retirement(ground.context)
     # The bench that was found serves other sites of these tests, so blue is one that was built.
-    ground.deploy(TWO)
+    first = ground.deploy(TWO).journal.deployment_id
+    assert first is not None
     blue = ground.context.live_release(TWO)
     unit = ground.deploy(TWO, additive, blue_retention=3600)
     assert processes.running(blue)
@@ -227,7 +230,8 @@ def test_blue_keeps_running_for_its_retention_and_is_stopped_after_it(
     assert retirement.end(retirement.due()) == [blue.id]
     assert not processes.answers(blue)
     assert unit.state() == "retired"
-    for _deployment in range(2):
-        assert ground.roll_back(TWO).status == "restored"
+    assert ground.roll_back(TWO).status == "restored"
+    given: t.Any = {"reason": "the test says so", "rollback_data": False}
+    SiteRollback(ground.context, unit=TWO, site=TWO, deployment_id=first, **given).run()
     assert ground.get(TWO, "version") == "0.9.0"
     found.require()

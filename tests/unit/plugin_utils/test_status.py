@@ -347,3 +347,32 @@ def test_everything_can_be_told_to_people() -> None:
     ):
         assert part in text
     assert "none" in lines(report(info(), history=True, rollback_options=True))
+
+
+def shared(state: str) -> dict[str, t.Any]:
+    return {
+        "state": state,
+        "percent": 25,
+        "since": "2026-11-03T11:00:00Z",
+        "candidate": {"release": "9f8e", "versions": {}},
+        "live": {"release": "0a1b", "versions": {}},
+    }
+
+
+def test_a_site_whose_visitors_are_shared_is_told_with_how_that_ends() -> None:
+    at_work = journal(TWO, "open", phase="shift", phase_status="started", at_work=True)
+    found = report(info(SITE, at_work, split=shared("held")))
+    assert found["issues"] == []
+    assert found["units"][0]["split"]["percent"] == 25
+    shown = lines(found)
+    assert f"shared: {SITE}, 25 % of its visitors are on release 9f8e since 2026-11-03 11:00 UTC, held until" in shown
+    assert "shared:" not in lines(report(info(SITE, at_work, split=shared("none")), info("old.local")))
+
+
+def test_visitors_on_a_release_that_nobody_watches_are_an_issue() -> None:
+    died = journal(TWO, "open", phase="shift", phase_status="started")
+    found = report(info(SITE, died, split=shared("abandoned")))
+    told = f"deployment {TWO} of {SITE} is not finished: half-done: shift started"
+    visitors = "25 % of its visitors are on release 9f8e, which nobody watches any more"
+    assert found["issues"] == [f"{told}; {visitors}"]
+    assert f"deployment_id={TWO}" in found["recommended_actions"][0]

@@ -42,3 +42,28 @@ def test_a_share_of_everybody_is_none_to_compare_with() -> None:
     assert traffic.find_contradictions(given(steps=[100], traffic_strategy="gradual")) == {}
     assert "one below 100" in traffic.find_contradictions(given(steps=[100], traffic_strategy="canary"))["steps"]
     assert options.find_contradictions(given(steps=[100], traffic_strategy="a_b_test")).keys() == {"steps"}
+
+
+@pytest.mark.parametrize(
+    ("more", "least"),
+    [
+        ({}, 180),
+        ({"rules": {"minutes": 1}}, 180),
+        ({"rules": {"minutes": 5}}, 300),
+        ({"rules": {"minutes": 1, "latency_window": 30}}, 60),
+        ({"rules": {"error_rate": None, "latency_window": 30}}, 30),
+        ({"rules": {"error_rate": None, "latency_ratio": None}}, 0),
+    ],
+)
+def test_a_share_too_short_to_say_anything_is_refused_where_it_would_always_go_back(
+    more: dict[str, t.Any], least: int
+) -> None:
+    for strategy in ("gradual", "canary", "a_b_test"):
+        assert traffic.find_contradictions(given(traffic_strategy=strategy, step_wait=least, **more)) == {}
+    short = given(traffic_strategy="a_b_test", step_wait=least - 1, **more)
+    if least:
+        wrong = options.find_contradictions(short)["step_wait"]
+        assert f"in less than {least} s; expected at least that, or on_inconclusive: go_on" in wrong
+    assert traffic.find_contradictions({**short, "on_inconclusive": "go_on"}) == {}
+    assert traffic.find_contradictions({**short, "traffic_strategy": "instant"}) == {}
+    assert traffic.find_contradictions({**short, "traffic_strategy": "gradual", "steps": [100]}) == {}

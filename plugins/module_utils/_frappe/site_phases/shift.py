@@ -10,6 +10,7 @@ serves its visitors badly loses them at once.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
@@ -20,6 +21,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging, require_conclusive
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.switch import move
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.split import Both, compare, told
+from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.rules import Rules
 
 #: Seconds that a share may be held for until somebody decides; a month.
 LONGEST_HOLD = 31 * 24 * 3600.0
@@ -38,6 +41,7 @@ class Shift(Phase):
 
     def __init__(self, deployment: SiteDeployment) -> None:
         self._deployment = deployment
+        self._judging: Judging | None = None
         self.timeout = seconds(deployment.options) + _MARGIN
 
     def run(self, step: Step) -> dict[str, t.Any]:
@@ -45,20 +49,21 @@ class Shift(Phase):
         if not deployment.options.steps:
             return {"skipped": True, "reason": "all visitors were taken to the new release at once"}
         try:
-            judging = self._take_along(step)
+            self._take_along(step)
         except Exception as error:
-            raise self._sent_back(error) from error
+            raise self._sent_back(error, step) from error
+        leads = deployment.traffic.slots.sides()
         move(deployment, deployment.before, deployment.after)
-        return {"release": deployment.after.id, "percent": 100, "judgement": judging.summary()}
+        return {"release": deployment.after.id, "percent": 100, "judgement": self._summary(leads, step)}
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         move(deployment, deployment.after, deployment.before)
         return {"action": "visitors sent back", "release": deployment.before.id}
 
-    def _take_along(self, step: Step) -> Judging:
+    def _take_along(self, step: Step) -> None:
         deployment, options = self._deployment, self._deployment.options
-        judging = Judging(deployment, len(options.steps) * options.step_wait)
+        judging = self._judging = Judging(deployment, len(options.steps) * options.step_wait)
         # An attempt that died has taken visitors along already; they are not sent back only to come again.
         reached = deployment.traffic.slots.percent()
         for percent in options.steps:
@@ -69,7 +74,6 @@ class Shift(Phase):
                 require_conclusive(deployment, judging.watch(options.step_wait))
         if options.hold:
             self._hold(judging, step)
-        return judging
 
     def _hold(self, judging: Judging, step: Step) -> None:
         """Keep the share under the same rules until somebody ends it.
@@ -83,16 +87,37 @@ class Shift(Phase):
         judging.watch(LONGEST_HOLD, until=lambda: decision.of(deployment_id) is not None)
         found = decision.of(deployment_id)
         if found is None or not found["promote"]:
-            told = f"{found['by']} ended it: {found['reason']}" if found else "nobody ended it in time"
-            raise LockstepError(told)
+            said = f"{found['by']} ended it: {found['reason']}" if found else "nobody ended it in time"
+            raise LockstepError(said)
 
-    def _sent_back(self, error: Exception) -> LockstepError:
-        """Everybody is on the release before, by one rename."""
+    def _sent_back(self, error: Exception, step: Step) -> LockstepError:
+        """Everybody is on the release before, by one rename; what was seen is looked up after that."""
         deployment = self._deployment
         share = deployment.traffic.slots.percent()
+        leads = deployment.traffic.slots.sides()
         deployment.traffic.switch(deployment.context.runtime(deployment.before).folder)
-        told = error.message if isinstance(error, LockstepError) else f"{type(error).__name__}: {error}"
+        with contextlib.suppress(LockstepError):
+            step.note(judgement=self._summary(leads, step))
+        said = error.message if isinstance(error, LockstepError) else f"{type(error).__name__}: {error}"
         return LockstepError(
-            f"with {share} % of the visitors: {told}; all of them are back on release {deployment.before.id}",
+            f"with {share} % of the visitors: {said}; all of them are back on release {deployment.before.id}",
             detail=getattr(error, "detail", None),
         )
+
+    def _summary(self, leads: t.Mapping[str, str], step: Step) -> dict[str, t.Any]:
+        """What the watch came to, and what visitors of both sides saw in the last share.
+
+        Args:
+            leads: Where each way into the site led while they were shared out.
+            step: The phase.
+        """
+        deployment = self._deployment
+        if "since" not in step.intent:
+            return {}
+        both = Both(deployment.after, deployment.before, leads)
+        begun = clock.parse(step.intent["since"]).timestamp()
+        rules = Rules.from_mapping(deployment.options.rules)
+        seen = compare(deployment.context, deployment.site.name, both, begun, rules)
+        watched = self._judging.summary() if self._judging else {}
+        shared = {"percent": step.intent["percent"], "candidate": told(both.candidate), "live": told(both.live)}
+        return {**seen["judgement"], **watched, **shared, "sides": seen["sides"]}

@@ -37,6 +37,7 @@ class Scene:
         (folder / "config").mkdir()
         (folder / "locks").mkdir()
         self.stopped: list[str] = []
+        self.retained: set[str] = set()
         ports = {name: bound.getsockname()[1] for name, bound in self._bound.items()}
         self.release = Release("cafe0123", str(folder), 1, ports, [], adopted=False, ready=True)
         self._file = folder / "config" / "supervisor.conf"
@@ -46,6 +47,7 @@ class Scene:
         return types.SimpleNamespace(
             state_dir=str(folder),
             layout=types.SimpleNamespace(name="shop"),
+            record=types.SimpleNamespace(is_retained=lambda release: release in self.retained),
             runtime=lambda _release: types.SimpleNamespace(socket=lambda _name: str(self.web)),
             bench=lambda _release: types.SimpleNamespace(sites_folder=str(folder / "none")),
             unit_folder=lambda name: str(folder / "units" / name),
@@ -128,6 +130,14 @@ def test_a_release_that_nobody_needs_is_stopped_also_when_only_part_of_it_answer
     scene.listen("redis_queue")
     assert scene.processes.stop_if_unused(scene.release) is True
     assert scene.stopped == ["lockstep-shop-cafe0123"]
+
+
+def test_a_release_whose_retention_is_not_over_is_not_stopped(scene: Scene) -> None:
+    scene.listen("redis_queue")
+    scene.retained.add(scene.release.id)
+    assert scene.processes.stop_if_unused(scene.release) is False
+    scene.retained.clear()
+    assert scene.processes.stop_if_unused(scene.release) is True
 
 
 def test_a_folder_that_is_no_site_of_ours_is_one_by_any_name(tmp_path: pathlib.Path) -> None:

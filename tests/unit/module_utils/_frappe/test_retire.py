@@ -41,6 +41,7 @@ class Left:
         deployment: t.Any = types.SimpleNamespace(
             context=types.SimpleNamespace(runtime=lambda _release: runtime),
             before=types.SimpleNamespace(id="cafe0123"),
+            options=types.SimpleNamespace(blue_retention=0),
             old=types.SimpleNamespace(common_config=lambda: {"http_timeout": PATIENCE}),
         )
         return Retire(deployment).run(t.cast(t.Any, None))

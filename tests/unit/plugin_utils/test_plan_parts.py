@@ -1,0 +1,44 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a plan warns of before visitors are shared out."""
+
+from __future__ import annotations
+
+import types
+import typing as t
+
+import pytest
+
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import options, plan_parts
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.units import SITE_DRIVER
+
+SITE: t.Any = types.SimpleNamespace(
+    name="site1.local", driver=SITE_DRIVER, bench={"name": "b", "database": {"admin": {}}}
+)
+
+
+def warned(selected: t.Sequence[t.Any] = (SITE,), **given: t.Any) -> str:
+    deployment: t.Any = types.SimpleNamespace(options={**options.defaults(), **given}, sites=[SITE])
+    return "\n".join(plan_parts.warnings(deployment, selected, [], {"site1.local": 1.0}, 1))
+
+
+@pytest.mark.parametrize("strategy", ["gradual", "canary", "a_b_test"])
+def test_releases_that_share_visitors_are_said_to_have_caches_of_their_own(strategy: str) -> None:
+    assert "both releases keep caches of their own" in warned(traffic_strategy=strategy)
+    assert ("the run lasts until somebody ends the share" in warned(traffic_strategy=strategy)) == (
+        strategy == "a_b_test"
+    )
+
+
+def test_a_share_that_nothing_can_be_concluded_from_is_said_to_pass_for_one() -> None:
+    short = {"traffic_strategy": "gradual", "step_wait": 30, "on_inconclusive": "go_on"}
+    assert "step_wait: 30: nothing can be concluded from visitors' requests in less than 180 s" in warned(**short)
+    assert "step_wait" not in warned(**{**short, "step_wait": 180})
+
+
+def test_nothing_of_that_is_said_where_no_visitors_are_shared() -> None:
+    assert "caches" not in warned()
+    assert "caches" not in warned(selected=(), traffic_strategy="a_b_test")
+    assert "caches" not in warned(traffic_strategy="gradual", steps=[100])
