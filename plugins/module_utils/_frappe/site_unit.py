@@ -188,7 +188,8 @@ class SiteUnit:
     ) -> LockstepError:
         thaw = self.journal.last("thaw")
         if thaw is not None:
-            error.left = "users' writes are in it, so it was not touched further"
+            # A share that failed has sent its visitors back, and says so itself.
+            error.left = error.left or "users' writes are in it, so it was not touched further"
             error.hint = error.hint or "the deployment's rollback decides by what was written since"
         elif not undo_on_failure:
             error.left = "it stays as it is, writes blocked, because rollback_on_failure is off"

@@ -101,6 +101,7 @@ class Shift(Phase):
         said = error.message if isinstance(error, LockstepError) else f"{type(error).__name__}: {error}"
         return LockstepError(
             f"with {share} % of the visitors: {said}; all of them are back on release {deployment.before.id}",
+            left="what they wrote is still there",
             detail=getattr(error, "detail", None),
         )
 
