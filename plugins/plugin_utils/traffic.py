@@ -80,7 +80,7 @@ def shares(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "hold": hold,
         "step_wait": options["step_wait"],
         "sticky": options["sticky"],
-        "longest": len(steps) * options["step_wait"] + _MARGIN + (_LONGEST_HOLD if hold else 0),
+        "longest": len(steps) * 2 * options["step_wait"] + _MARGIN + (_LONGEST_HOLD if hold else 0),
     }
 
 

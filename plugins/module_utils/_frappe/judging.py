@@ -90,6 +90,30 @@ class Judging:
             silent = self._from_outside(silent)
         return verdict
 
+    def concluded(self, seconds: float) -> Verdict:
+        """The same for whom too little data is no pass, unless the user takes it for one.
+
+        Visitors may just have gone to lunch. Requests of ours take their place, and say enough when there were some for
+        as long as the rules look back.
+
+        Raises:
+            LockstepError: A rule takes the release back, or nothing can be concluded even then.
+        """
+        verdict = self.watch(seconds)
+        if verdict.passed or self._deployment.options.on_inconclusive == "go_on":
+            return verdict
+        verdict = self.watch(min(self._watch.rules.reach, seconds), until=self._has_passed)
+        if verdict.passed:
+            return verdict
+        raise LockstepError(
+            f"inconclusive: {'; '.join(verdict.reasons)}",
+            hint="watch longer (step_wait), or take that for a pass: on_inconclusive=go_on",
+            detail=list(verdict.reasons),
+        )
+
+    def _has_passed(self) -> bool:
+        return self._watch.verdict is not None and self._watch.verdict.passed
+
     def summary(self) -> dict[str, t.Any]:
         """What was seen of both sides, for journal and report."""
         return self._watch.summary()
@@ -143,21 +167,6 @@ class Judging:
 
     def _live(self, release: Release) -> LiveSite:
         return LiveSite(self._deployment.context, self._deployment.site.name, release)
-
-
-def require_conclusive(deployment: SiteDeployment, verdict: Verdict) -> None:
-    """Too little data is no pass, unless the user takes it for one.
-
-    Raises:
-        LockstepError: It isn't.
-    """
-    if verdict.passed or deployment.options.on_inconclusive == "go_on":
-        return
-    raise LockstepError(
-        f"inconclusive: {'; '.join(verdict.reasons)}",
-        hint="watch longer (step_wait), or take that for a pass: on_inconclusive=go_on",
-        detail=list(verdict.reasons),
-    )
 
 
 def _redis(url: str) -> t.Callable[[], Outcome]:

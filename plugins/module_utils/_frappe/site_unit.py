@@ -265,4 +265,4 @@ class SiteUnit:
         """Seconds: every phase at its longest. A controller that died leaves the site locked no longer than that."""
         options = self._options
         shared = shift.seconds(options)
-        return options.timeout * 2 + options.drain_timeout * 2 + options.wait_time + shared + 600
+        return options.timeout * 2 + options.drain_timeout * 2 + options.wait_time * 2 + shared + 600

@@ -19,7 +19,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging, require_conclusive
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.switch import move
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.split import Both, compare, told
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.rules import Rules
@@ -31,7 +31,9 @@ _MARGIN = 900.0
 
 def seconds(options: Options) -> float:
     """How long it may take at most."""
-    return len(options.steps) * options.step_wait + (LONGEST_HOLD if options.hold else 0.0)
+    # A step that says too little is watched for longer.
+    longest = options.step_wait + min(options.step_wait, Rules.from_mapping(options.rules).reach)
+    return len(options.steps) * longest + (LONGEST_HOLD if options.hold else 0.0)
 
 
 class Shift(Phase):
@@ -71,7 +73,7 @@ class Shift(Phase):
                 step.note(percent=percent, since=clock.utc_now())
                 deployment.traffic.share(deployment.context.runtime(deployment.after).folder, percent, options.sticky)
                 judging.follow()
-                require_conclusive(deployment, judging.watch(options.step_wait))
+                judging.concluded(options.step_wait)
         if options.hold:
             self._hold(judging, step)
 

@@ -18,7 +18,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache impo
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging, require_conclusive
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import longest_request
@@ -108,7 +108,8 @@ class Confirm(Phase):
 
     def __init__(self, deployment: SiteDeployment) -> None:
         self._deployment = deployment
-        self.timeout = deployment.options.wait_time + 900
+        # What says too little is watched for longer.
+        self.timeout = 2 * deployment.options.wait_time + 900
 
     def run(self, step: Step) -> dict[str, t.Any]:
         if self._deployment.site.refuses_readers():
@@ -116,9 +117,8 @@ class Confirm(Phase):
             return {"skipped": True, "reason": "the site was in maintenance before and still is"}
         deployment = self._deployment
         judging = Judging(deployment, deployment.options.wait_time)
-        verdict = judging.watch(deployment.options.wait_time)
-        if deployment.options.analysed:
-            require_conclusive(deployment, verdict)
+        look = judging.concluded if deployment.options.analysed else judging.watch
+        look(deployment.options.wait_time)
         found = SiteHealth(deployment).validate(deployment.after)
         failed = [f"{check['name']}: {check['message']}" for check in found["checks"] if check["passed"] is False]
         counts = {"checks": found["total_checks"], "passed": found["passed"], "failed": failed}
