@@ -20,7 +20,7 @@ endif
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-failure test lint sanity unit contract integration molecule test-cores bench lock clean setup setup-demo engine
+.PHONY: help demo demo-failure test lint sanity unit contract integration integration-frappe integration-others molecule test-cores bench lock clean setup setup-demo engine
 
 help: ## This list
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do printf '%-14s %s\n' "$$name" "$$text"; done
@@ -48,6 +48,13 @@ contract: setup ## The stand-in bench against the facts, or the bench that LOCKS
 
 integration: setup ## With MariaDB, Redis, nginx and the stand-in bench
 	@$(PYTEST) tests/integration $(ARGS)
+
+# Two halves of about the same length, which `make test` runs side by side.
+integration-frappe: setup
+	@$(PYTEST) tests/integration/frappe $(ARGS)
+
+integration-others: setup
+	@$(PYTEST) tests/integration --ignore tests/integration/frappe $(ARGS)
 
 molecule: setup ## Two bench servers in containers; needs a Docker engine, and root to build their image once
 	@tests/tooling/molecule.sh $(ARGS)

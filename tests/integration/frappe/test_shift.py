@@ -216,22 +216,25 @@ def test_blue_keeps_running_for_its_retention_and_is_stopped_after_it(
     ground: Ground, found: As, additive: list[App]
 ) -> None:
     processes, retirement = Processes(ground.context), Retirement(ground.context)
-    # The bench that was found serves other sites of these tests, so blue is one that was built.
-    first = ground.deploy(TWO).journal.deployment_id
-    assert first is not None
-    blue = ground.context.live_release(TWO)
-    unit = ground.deploy(TWO, additive, blue_retention=3600)
-    assert processes.running(blue)
-    assert retirement.due() == []
-    assert list(retirement.retained()) == [blue.id]
-    assert not processes.stop_if_unused(blue)
-    ground.context.record.retain(blue.id, 0)
-    assert [release.id for release in retirement.due()] == [blue.id]
-    assert retirement.end(retirement.due()) == [blue.id]
-    assert not processes.answers(blue)
-    assert unit.state() == "retired"
-    assert ground.roll_back(TWO).status == "restored"
     given: t.Any = {"reason": "the test says so", "rollback_data": False}
-    SiteRollback(ground.context, unit=TWO, site=TWO, deployment_id=first, **given).run()
+    # Blue is a release that no other site of these tests is on.
+    with ground.release(ground.stage.apps({**OLD, "custom_app": "v0.9.1"})) as apps:
+        first = ground.deploy(TWO, apps).journal.deployment_id
+        assert first is not None
+        blue = ground.context.live_release(TWO)
+        try:
+            ground.deploy(TWO, additive, blue_retention=3600)
+            assert processes.running(blue)
+            assert retirement.due() == []
+            assert list(retirement.retained()) == [blue.id]
+            assert not processes.stop_if_unused(blue)
+            ground.context.record.retain(blue.id, 0)
+            assert [release.id for release in retirement.due()] == [blue.id]
+            assert retirement.end(retirement.due()) == [blue.id]
+            assert not processes.answers(blue)
+            assert ground.roll_back(TWO).status == "restored"
+            assert ground.get(TWO, "version") == "0.9.1"
+        finally:
+            SiteRollback(ground.context, unit=TWO, site=TWO, deployment_id=first, **given).run()
     assert ground.get(TWO, "version") == "0.9.0"
     found.require()
