@@ -86,6 +86,11 @@ class SiteDeployment:
         return self.context.require_release(self.journal.data["after"])
 
     @property
+    def steps(self) -> t.Sequence[int]:
+        """The shares in which visitors are taken along; none where the site stays on its release and only is changed."""
+        return () if self.journal.data["before"] == self.journal.data["after"] else self.options.steps
+
+    @property
     def old(self) -> Bench:
         return self.context.bench(self.before)
 

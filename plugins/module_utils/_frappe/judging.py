@@ -129,7 +129,9 @@ class Judging:
 
     def _sides(self) -> Sides:
         if not self._shared:
-            return Sides.alone(self._candidate.id, self._baseline.id)
+            # A site that was only changed, its settings say, is on the release that it was on.
+            before = None if self._baseline.id == self._candidate.id else self._baseline.id
+            return Sides.alone(self._candidate.id, before)
         return Sides.beside(self._candidate.id, self._baseline.id, self._deployment.traffic.slots.sides())
 
     def _probes(self) -> dict[str, Probe]:

@@ -10,6 +10,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import typing as t
 
@@ -92,6 +93,8 @@ def forget_notes(ground: Ground) -> None:
 
 
 def test_what_a_migration_changes_is_known_before_any_user_notices(ground: Ground, found: As) -> None:
+    # Those of other tests: it is a site's first deployment that has no backup to rehearse on.
+    shutil.rmtree(ground.context.layout.backups(TWO), ignore_errors=True)
     with Client(ground.stage.bench.http_port, [TWO], TOUCHED) as client:
         told = rehearse(ground, TWO)
     seen = client.sites[TWO]

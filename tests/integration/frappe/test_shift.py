@@ -238,3 +238,22 @@ def test_blue_keeps_running_for_its_retention_and_is_stopped_after_it(
             SiteRollback(ground.context, unit=TWO, site=TWO, deployment_id=first, **given).run()
     assert ground.get(TWO, "version") == "0.9.0"
     found.require()
+
+
+def test_a_site_whose_settings_alone_change_shares_nobody_and_is_judged_all_the_same(
+    ground: Ground, found: As, additive: list[App]
+) -> None:
+    ground.deploy(TWO, additive)
+    unit = ground.deploy(TWO, additive, config={"limit": 5}, steps=(5,), step_wait=0)
+    assert unit.state() == "retired"
+    assert ground.site(TWO).config()["limit"] == 5
+    confirmed = ground.journal(TWO).last("confirm")
+    assert confirmed is not None
+    assert confirmed.result["judgement"]["status"] in ("pass", "inconclusive")
+    assert ground.roll_back(TWO).status == "restored"
+    assert "limit" not in ground.site(TWO).config()
+    first = next(one for one in reversed(ground.journal(TWO).history()) if ground.journal(TWO).can_recall(one))
+    given: t.Any = {"reason": "the test says so", "rollback_data": False}
+    SiteRollback(ground.context, unit=TWO, site=TWO, deployment_id=first, **given).run()
+    assert ground.get(TWO, "version") == "0.9.0"
+    found.require()

@@ -43,9 +43,9 @@ def share(state: str = "held", **more: t.Any) -> dict[str, t.Any]:
     }
 
 
-def everybody(release: dict[str, t.Any] = OLD) -> dict[str, t.Any]:
+def everybody(release: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
     """A site whose visitors are not shared."""
-    nothing = {"percent": 0, "since": None, "candidate": None, "live": release, "sides": None, "judgement": None}
+    nothing = {"percent": 0, "since": None, "candidate": None, "live": release or OLD, "sides": None, "judgement": None}
     return share("none", **nothing)
 
 

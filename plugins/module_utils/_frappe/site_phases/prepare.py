@@ -43,7 +43,7 @@ class Prepare(Phase):
         Processes(deployment.context).start(deployment.after)
         deployment.placement.add_passive(deployment.new)
         rehearsed = self._rehearse(step) if is_wanted(deployment.options) else {}
-        if rehearsed and deployment.options.steps:
+        if rehearsed and deployment.steps:
             self._require_sharing()
         if deployment.options.backup:
             copy_files(deployment)
@@ -65,7 +65,7 @@ class Prepare(Phase):
             try:
                 found = Rehearsal(deployment).run(step)
             except NotRehearsed as error:
-                if deployment.options.rehearsal == "always" or deployment.options.steps:
+                if deployment.options.rehearsal == "always" or deployment.steps:
                     raise
                 deployment.journal.data["rehearsal"] = {"additive": None, "reason": error.message}
                 told = f"the migration was not rehearsed, so readers are kept out of the freeze, too: {error}"

@@ -48,7 +48,7 @@ class Shift(Phase):
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
-        if not deployment.options.steps:
+        if not deployment.steps:
             return {"skipped": True, "reason": "all visitors were taken to the new release at once"}
         try:
             self._take_along(step)
@@ -68,7 +68,7 @@ class Shift(Phase):
         judging = self._judging = Judging(deployment, len(options.steps) * options.step_wait)
         # An attempt that died has taken visitors along already; they are not sent back only to come again.
         reached = deployment.traffic.slots.percent()
-        for percent in options.steps:
+        for percent in deployment.steps:
             if percent >= reached:
                 step.note(percent=percent, since=clock.utc_now())
                 deployment.traffic.share(deployment.context.runtime(deployment.after).folder, percent, options.sticky)

@@ -56,7 +56,7 @@ class Switch(Phase):
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
-        if deployment.options.steps:
+        if deployment.steps:
             return self._offer()
         # The phase before has left the new release no caches of another time.
         move(deployment, deployment.before, deployment.after)
