@@ -87,7 +87,7 @@ class SiteDeployment:
 
     @property
     def steps(self) -> t.Sequence[int]:
-        """The shares in which visitors are taken along; none where the site stays on its release and only is changed."""
+        """The shares in which visitors are taken along; none where the site stays on the release that it is on."""
         return () if self.journal.data["before"] == self.journal.data["after"] else self.options.steps
 
     @property
