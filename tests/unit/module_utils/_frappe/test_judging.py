@@ -50,7 +50,10 @@ def judged(watch: Watch, on_inconclusive: str = "back") -> Judging:
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """What is answered from outside, look by look; the expected release where nothing is said."""
     found: list[bool] = []
-    answer = lambda _transport, _release: Outcome(found.pop(0) if found else True, "another one answers")  # noqa: E731
+
+    def answer(_transport: t.Any, _release: str) -> Outcome:
+        return Outcome(found.pop(0) if found else True, "another one answers")
+
     monkeypatch.setattr(judging.site_health, "expected_release", answer)
     monkeypatch.setattr(judging.time, "sleep", lambda _seconds: None)
     return found
