@@ -51,10 +51,10 @@ integration: setup ## With MariaDB, Redis, nginx and the stand-in bench
 
 # Two halves of about the same length, which `make test` runs side by side.
 integration-frappe: setup
-	@$(PYTEST) tests/integration/frappe $(ARGS)
+	@$(PYTEST) tests/integration/frappe tests/integration/traffic $(ARGS)
 
 integration-others: setup
-	@$(PYTEST) tests/integration --ignore tests/integration/frappe $(ARGS)
+	@$(PYTEST) tests/integration --ignore tests/integration/frappe --ignore tests/integration/traffic $(ARGS)
 
 molecule: setup ## Two bench servers in containers; needs a Docker engine, and root to build their image once
 	@tests/tooling/molecule.sh $(ARGS)

@@ -74,11 +74,10 @@ LINT = (
     tool("antsibull-changelog", "antsibull-changelog", "lint"),
 )
 
-#: Steps of one group run side by side. Integration tests wait more than they work, and each bench has ports of its own.
+#: Steps of one group run side by side. Tests with services wait more than they work; each bench has ports of its own.
 TEST = (
-    (target("lint"),),
+    (target("lint"), target("contract", no_tests_in("tests/contract"))),
     (target("unit", no_tests_in("tests/unit")),),
-    (target("contract", no_tests_in("tests/contract")),),
     (
         target("integration-frappe", no_tests_in("tests/integration/frappe")),
         target("integration-others", no_tests_in("tests/integration")),
