@@ -38,15 +38,24 @@ def ensure(path: str, user: str | None = None, mode: int = 0o755) -> bool:
 
 
 def _ensure(path: str, user: str | None, mode: int) -> bool:
-    with contextlib.suppress(FileNotFoundError), beneath.entered(path) as found:
+    with contextlib.suppress(FileNotFoundError):
+        return _enter(path, user, mode)
+    above, name = os.path.split(path)
+    _ensure_above(above, user, mode)
+    try:
+        with beneath.entered(above) as place:
+            entries.make_folder(name, place, mode, entries.owner_of(user))
+    except FileExistsError:
+        # Two benches of a server that are deployed to at once, and the other one was first.
+        return _enter(path, user, mode)
+    return True
+
+
+def _enter(path: str, user: str | None, mode: int) -> bool:
+    with beneath.entered(path) as found:
         if user is None and not mode & 0o077:
             _require_ours(path, found)
         return False
-    above, name = os.path.split(path)
-    _ensure_above(above, user, mode)
-    with beneath.entered(above) as place:
-        entries.make_folder(name, place, mode, entries.owner_of(user))
-    return True
 
 
 def _ensure_above(path: str, user: str | None, mode: int) -> None:

@@ -41,6 +41,8 @@ class Benches:
             f'#!/bin/sh\ncase "$*" in *"-s reload"*) echo >> {self._log};; esac\nexec {BINARY} "$@"\n'
         )
         self._program.chmod(0o755)
+        # Whoever makes the folder of all benches finds somebody else's in it otherwise, and refuses it.
+        (scene.folder / "lockstep").mkdir()
 
     def context(self, number: int) -> BenchContext:
         path = self._scene.folder / f"bench{number}"
