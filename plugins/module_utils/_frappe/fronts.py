@@ -103,12 +103,11 @@ class Fronts:
         for project in self._projects.all():
             projects.append(self._place.project(project))
             bridges.extend(self._place.bridges(project))
-        log = os.path.join(self._options["log_dir"], "lockstep-access.log")
         return Traffic(
             tuple(sites),
             tuple(bridges),
             generation_socket=self._socket,
-            access_log=log,
+            access_log=self._context.access_log,
             projects=tuple(projects),
         )
 

@@ -16,7 +16,6 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import red
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.live_site import LiveSite
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.split import LOG
 from ansible_collections.lockstep.deploy.plugins.module_utils._health import site as site_health
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.judge import Verdict
@@ -48,8 +47,7 @@ class Judging:
         self._candidate, self._baseline = deployment.after, deployment.before
         self._shared = deployment.traffic.slots.candidate() is not None
         since, before = _times(deployment)
-        log = os.path.join(deployment.context.options["nginx"]["log_dir"], LOG)
-        self._source = LogSource(self._sides(), since, deployment.site.name, before, log)
+        self._source = LogSource(self._sides(), since, deployment.site.name, before, deployment.context.access_log)
         self._watch = Watch(
             self._source,
             Rules.from_mapping(deployment.options.rules),

@@ -115,6 +115,11 @@ class BenchContext:
         self.record = Record(self.layout, options["ports"]["first"], options["ports"]["last"])
         self.supervision = _supervision(options)
 
+    @property
+    def access_log(self) -> str:
+        """nginx's JSON log, one line per request of any of our sites."""
+        return os.path.join(self.options["nginx"]["log_dir"], "lockstep-access.log")
+
     def prepare_state(self) -> None:
         """Make the folders that journals, locks and the bench's record need."""
         folders.ensure(self.state_dir, mode=0o755)

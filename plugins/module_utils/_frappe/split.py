@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import time
 import typing as t
 
@@ -31,7 +30,6 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.rules i
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sides import Sides
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sources import LogSource, Source
 
-LOG = "lockstep-access.log"
 PHASE = "shift"
 #: Seconds that figures reach back at most: logs that were put aside are compressed after a day.
 WINDOW = 24 * 3600.0
@@ -222,7 +220,7 @@ def compare(
     now = time.time()
     since = max(begun, now - window)
     sides = Sides.beside(both.candidate.id, both.live.id, both.leads)
-    log = os.path.join(context.options["nginx"]["log_dir"], LOG)
+    log = context.access_log
     try:
         return summarise(LogSource(sides, since, site, path=log), rules, since, now)
     except (LockstepError, OSError) as error:
