@@ -146,8 +146,9 @@ def address(text: str) -> str:
 
 
 def _spellings(text: str) -> list[str]:
+    """The address as sockets may call it, what it is known by last: one that was cut short is noticed, and repeated."""
     # What a visitor by IPv4 is called on a socket for both.
-    return [text] if ":" in text else [text, f"::ffff:{text}"]
+    return [text] if ":" in text else [f"::ffff:{text}", text]
 
 
 def checks(traffic: str) -> Lines:

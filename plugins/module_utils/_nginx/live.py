@@ -155,8 +155,9 @@ class SiteTraffic:
         before = self.current()
         if before == target:
             candidate = self.slots.candidate()
-            if candidate is not None:
-                # Pages that were loaded from it still name its assets.
+            if candidate is not None and candidate != target:
+                # Pages that were loaded from it still name its assets. After a promotion that was interrupted it is
+                # the live one itself, and those of the one before are still found.
                 links.switch(self.previous, candidate)
             return self.slots.gather()
         self._require_listening(target)

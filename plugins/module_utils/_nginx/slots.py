@@ -101,15 +101,19 @@ class Slots:
         return changed
 
     def gather(self) -> bool:
-        """Send everybody to the live release, in one step; whether anybody was not."""
-        if self.candidate() is None:
+        """Send everybody to the live release, in one step; whether anything changed.
+
+        What an interrupted attempt has left behind is taken away, too.
+        """
+        if links.current(self._candidate) is None:
             return False
-        links.switch(self._candidate, _LIVE)
+        changed = links.switch(self._candidate, _LIVE)
         for link in self._links:
-            links.switch(link, _TO_LIVE)
+            changed |= links.switch(link, _TO_LIVE)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._cookie)
-        return True
+            changed = True
+        return changed
 
     def sides(self) -> dict[str, str]:
         """Where each route of the access log leads now: ``candidate`` or ``live``, by route."""

@@ -103,9 +103,20 @@ def test_one_rename_takes_everybody_back(ground: Ground, monkeypatch: pytest.Mon
 
 def test_a_promotion_that_was_interrupted_is_finished_by_the_next_one(ground: Ground) -> None:
     ground.site.share(ground.green, 25, "cookie")
+    links.switch(ground.site.previous, ground.blue)
     links.switch(ground.site.live, ground.green)
     assert ground.site.switch(ground.green)
     assert (ground.on_green(), ground.site.slots.candidate()) == (list(slots.NAMES), None)
+    assert links.current(ground.site.previous) == ground.blue, "pages that were loaded from it find its assets"
+
+
+def test_a_return_that_was_interrupted_is_finished_by_the_next_one(ground: Ground) -> None:
+    ground.site.share(ground.green, 25, "cookie")
+    links.switch(os.path.join(ground.site.folder, slots.CANDIDATE), "live")
+    assert ground.site.switch(ground.blue)
+    assert {os.readlink(os.path.join(ground.site.folder, "slots", name)) for name in slots.NAMES} == {"../live"}
+    assert not os.path.exists(os.path.join(ground.site.folder, slots.COOKIE)), "nobody is told a slot any more"
+    assert not ground.site.switch(ground.blue)
 
 
 def test_visitors_are_told_their_slot_only_while_they_are_shared_by_cookie(ground: Ground) -> None:
