@@ -25,6 +25,8 @@ _PARTS = ("exception", "flags", "message", "name", "query", "rcode", "rdata", "r
 
 # The answers that say: a prerequisite did not hold.
 _CHANGED_MEANWHILE = ("NXRRSET", "YXRRSET", "NXDOMAIN", "YXDOMAIN")
+#: Algorithms whose name in messages is another one than users and name servers know them by (RFC 8945, 6).
+_ALGORITHMS = {"hmac-md5": "hmac-md5.sig-alg.reg.int"}
 _REASONS = {
     "REFUSED": "refused by the name server's policy for this key or address",
     "NOTAUTH": "it is not authoritative for the zone, or does not accept the key",
@@ -87,7 +89,8 @@ class NameServer:
         if key:
             if not is_base64(key.secret):
                 raise LockstepError(f"the secret of the key {key.name} is not Base64", left="Nothing was changed")
-            self._key = self._dns.tsig.Key(key.name, "".join(key.secret.split()), algorithm=key.algorithm)
+            algorithm = _ALGORITHMS.get(key.algorithm, key.algorithm)
+            self._key = self._dns.tsig.Key(key.name, "".join(key.secret.split()), algorithm=algorithm)
 
     def rrsets(self, name: str, kinds: t.Sequence[str] = TYPES) -> tuple[Rrsets, int]:
         """What it serves of a name, by its own authority, and for how long others may keep that there is nothing.

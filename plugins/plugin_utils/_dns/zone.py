@@ -137,15 +137,21 @@ class _Watch:
         late: dict[str, str] = {}
         for goal in self._goals:
             try:
-                found, _ttl = self._server.rrsets(goal.name, list(goal.rrsets))
+                wrong = self._wrong(goal)
             except NameServerError as error:
                 return {one.name: str(error) for one in self._goals} if not late else {**late, goal.name: str(error)}
-            wrong = [kind for kind in goal.rrsets if not _is_served(goal, kind, found)]
             if wrong:
-                served = "; ".join(shown(goal.name, self._server.rrsets(goal.name)[0])) or f"nothing of {goal.name}"
-                wanted = "; ".join(shown(goal.name, goal.rrsets)) or f"nothing of {goal.name}"
-                late[goal.name] = f"{self._server.shown} serves {served}, wanted is {wanted}"
+                late[goal.name] = wrong
         return late
+
+    def _wrong(self, goal: Goal) -> str:
+        """How what is served differs from what is wanted; empty if it doesn't."""
+        found, _ttl = self._server.rrsets(goal.name, list(goal.rrsets))
+        if all(_is_served(goal, kind, found) for kind in goal.rrsets):
+            return ""
+        served = "; ".join(shown(goal.name, self._server.rrsets(goal.name)[0])) or f"nothing of {goal.name}"
+        wanted = "; ".join(shown(goal.name, goal.rrsets)) or f"nothing of {goal.name}"
+        return f"{self._server.shown} serves {served}, wanted is {wanted}"
 
 
 def _is_served(goal: Goal, kind: str, found: t.Mapping[str, t.Any]) -> bool:

@@ -29,7 +29,10 @@ CLONE = pathlib.Path(__file__).parents[3]
 ADDRESS = "127.0.0.1"
 KEY, SECRET, OTHER_SECRET = "lockstep-key", "c2VjcmV0IG9mIHRoZSB0ZXN0cywgMzIgYnl0ZXMgbG9uZw==", "YW5vdGhlciBzZWNyZXQ="
 
-#: All take updates with the key and are transferred to the secondary, but for what their names say.
+#: The algorithms that a key may have, each with a key of that name.
+ALGORITHMS = ("hmac-md5", "hmac-sha1", "hmac-sha224", "hmac-sha256", "hmac-sha384", "hmac-sha512")
+
+#: All take updates with the keys and are transferred to the secondary, but for what their names say.
 ZONES = ("example.test", "silent.test", "static.test", "named.test")
 #: The secondary isn't told of changes, so that it goes on with what it has.
 SILENT = "silent.test"
@@ -38,6 +41,7 @@ STATIC = "static.test"
 #: The key may set addresses of www alone.
 NAMED = "named.test"
 
+_KEYS = {KEY: "hmac-sha256", **{algorithm: algorithm for algorithm in ALGORITHMS}}
 _RECORDS = """$TTL 3600
 @ IN SOA ns1 hostmaster 1 3600 600 86400 7
 @ IN NS ns1
@@ -66,8 +70,10 @@ class Named(Daemon):
 
     def prepare(self) -> None:
         (self.folder / "named.conf").write_text(
-            f"""
-key "{KEY}" {{ algorithm hmac-sha256; secret "{SECRET}"; }};
+            "".join(
+                f'key "{name}" {{ algorithm {algorithm}; secret "{SECRET}"; }};\n' for name, algorithm in _KEYS.items()
+            )
+            + f"""
 options {{
     directory "{self.folder}";
     pid-file none; session-keyfile "{self.folder}/session.key"; managed-keys-directory "{self.folder}";
@@ -120,7 +126,7 @@ class Primary(Named):
         policy = {
             STATIC: "",
             NAMED: f'update-policy {{ grant "{KEY}" name www.{NAMED} A; }};',
-        }.get(zone, f'allow-update {{ key "{KEY}"; }};')
+        }.get(zone, f"allow-update {{ {' '.join(f'key {name};' for name in _KEYS)} }};")
         told = "" if zone == SILENT else f"notify explicit; also-notify {{ {ADDRESS} port {self.secondary_port}; }};"
         return f'zone "{zone}" {{ type primary; file "{zone}.zone"; allow-transfer {{ any; }}; {policy} {told} }};'
 

@@ -11,7 +11,8 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from tests.integration.dns.scene import ADDRESS, KEY, OTHER_SECRET, SECRET, Scene
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import validation
+from tests.integration.dns.scene import ADDRESS, ALGORITHMS, KEY, OTHER_SECRET, SECRET, Scene
 from tests.support.daemons import free_port
 
 pytestmark = pytest.mark.integration
@@ -193,6 +194,16 @@ def test_a_key_or_server_that_is_wrong_is_told_before_anything_changes(
     scene.write({"names": "key.example.test", "values": "192.0.2.7"}, zone=zone)
     assert message in failure(scene)
     assert scene.served("key.example.test") == []
+
+
+def test_a_key_may_have_any_algorithm_that_the_file_takes(scene: Scene) -> None:
+    taken = validation.schema()["$defs"]["zone"]["properties"]["key_algorithm"]["enum"]
+    assert sorted(taken) == sorted(ALGORITHMS)
+    for number, algorithm in enumerate(ALGORITHMS):
+        record = {"names": "signed.example.test", "values": f"192.0.2.{number + 1}"}
+        scene.write(record, zone={**AT_ONCE, "key_name": algorithm, "key_algorithm": algorithm})
+        assert scene.take("present").updated, algorithm
+        assert scene.served("signed.example.test") == [f"3600 192.0.2.{number + 1}"]
 
 
 def test_updates_without_a_key_are_refused_by_the_name_server(scene: Scene) -> None:
