@@ -17,16 +17,9 @@ description:
   - Units without that fact were not asked for. Those that nothing is known of, because their server can't be reached
     or their records can't be read, may be on any deployment, so V(last) is refused as long as there are such.
 positional: _input, hostvars
+extends_documentation_fragment:
+  - lockstep.deploy.choice
 options:
-  _input:
-    description: Names of the units.
-    type: list
-    elements: str
-    required: true
-  hostvars:
-    description: The variable of that name.
-    type: dict
-    required: true
   deployment_id:
     description: The deployment, or V(last), the newest of these units. Without it, the result tells which there are.
     type: str

@@ -16,23 +16,13 @@ description:
   - Finds the units of the sites that a user names. To end a share, sites have to be named, or V(all) of them, and a
     reason.
 positional: _input, hostvars
+extends_documentation_fragment:
+  - lockstep.deploy.choice
+  - lockstep.deploy.choice.sites
 options:
-  _input:
-    description: Names of the units.
-    type: list
-    elements: str
-    required: true
-  hostvars:
-    description: The variable of that name.
-    type: dict
-    required: true
   end:
     description: What becomes of the visitors, V(promote) or V(back); empty to look only.
     type: str
-    default: ""
-  sites:
-    description: Names of sites or of their units, as a list or a text with spaces or commas; V(all) for every one.
-    type: raw
     default: ""
   reason:
     description: Why it is ended.

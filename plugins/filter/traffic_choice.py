@@ -17,23 +17,13 @@ description:
     to be written.
   - No site is chosen by saying nothing.
 positional: _input, hostvars
+extends_documentation_fragment:
+  - lockstep.deploy.choice
+  - lockstep.deploy.choice.sites
 options:
-  _input:
-    description: Names of the units.
-    type: list
-    elements: str
-    required: true
-  hostvars:
-    description: The variable of that name.
-    type: dict
-    required: true
   state:
     description: What is asked for, V(stopped), V(maintenance), V(live) or V(rendered).
     type: str
-    default: ""
-  sites:
-    description: Names of sites or of their units, as a list or a text with spaces or commas; V(all) for every one.
-    type: raw
     default: ""
   allow:
     description: Addresses that get in during maintenance, listed in the same way.
@@ -56,6 +46,9 @@ _value:
       description: Names of the units to act on.
       type: list
       elements: str
+    named:
+      description: Whether each of them was named.
+      type: bool
     allow:
       description: The addresses.
       type: list

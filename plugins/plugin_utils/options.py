@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import traffic, validation
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.names import split_names
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import Problem
 
 STRATEGIES = ("rolling", "sequential", "all-at-once", "parallel", "canary", "blue-green")
@@ -151,27 +152,6 @@ def _read_strategy(given: t.Mapping[str, t.Any], choices: Choices) -> None:
         return
     message = f'found "{given[name]}"; expected one of {", ".join(STRATEGIES)}'
     choices.problems.append(Problem((name,), message, file=SOURCE))
-
-
-def split_names(value: t.Any) -> list[str]:
-    """Names as a list, as JSON, or separated by blanks or commas; none for None.
-
-    Raises:
-        ValueError: It is something else.
-    """
-    if isinstance(value, str) and value.lstrip().startswith("["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            value = value.strip().strip("[]")
-    if isinstance(value, str):
-        value = re.split(r"[\s,]+", value)
-    if value is None:
-        return []
-    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
-        raise ValueError("expected a list of names, or names separated by blanks or commas")
-    found = [one.strip(" '\"") for one in value]
-    return [one for one in found if one]
 
 
 def _names(name: str, given: t.Mapping[str, t.Any], choices: Choices) -> list[str] | None:

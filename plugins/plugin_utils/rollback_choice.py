@@ -9,8 +9,9 @@ A server that says nothing may be on any deployment, so its units are never sile
 
 from __future__ import annotations
 
-import re
 import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.names import split_names
 
 LAST = "last"
 
@@ -40,7 +41,10 @@ def choose(
         there is nothing to act on.
     """
     known = {name: status["info"] for name, status in statuses.items() if status.get("info")}
-    chosen = _names(only)
+    try:
+        chosen = split_names(only)
+    except ValueError as error:
+        return {"deployment_id": "", "units": [], "unknown": {}, "lines": [], "problem": f"only: {error}."}
     unknown = {
         name: _why(status) for name, status in statuses.items() if name not in known and (not chosen or name in chosen)
     }
@@ -78,10 +82,6 @@ def _in_force(record: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
     journals: list[t.Mapping[str, t.Any]] = [*(record.get("journals") or []), record.get("journal") or {}]
     standing = [journal for journal in journals if journal.get("deployment_id") and journal.get("status") != "restored"]
     return standing[-1] if standing else journals[-1]
-
-
-def _names(only: t.Any) -> list[str]:
-    return [name for name in re.split(r"[\s,]+", only) if name] if isinstance(only, str) else list(only)
 
 
 def _why(status: Status) -> str:

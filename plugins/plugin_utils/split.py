@@ -6,19 +6,15 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import account
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import account, site_choice
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.plan_render import duration, table
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.site_choice import ALL, Record, Records
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import minute
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import ALL, names
 
 ENDS = ("promote", "back")
 SPLIT = "ansible-playbook lockstep.deploy.split"
-
-Record = t.Mapping[str, t.Any]
-Records = t.Mapping[str, Record]
 
 _SIDES = ("candidate", "live")
 _NAMES = {"candidate": "new", "live": "old"}
@@ -30,7 +26,7 @@ def choose(end: str, sites: t.Any, reason: str, known: t.Mapping[str, str]) -> d
 
     Args:
         end: What becomes of the visitors, ``promote`` or ``back``; empty to look only.
-        sites: Names of sites or of their units, ``all`` for every one; see :func:`traffic_choice.names`. To look, none
+        sites: Names of sites or of their units, ``all`` for every one; see :func:`site_choice.choose`. To look, none
             means all.
         reason: Why it is ended.
         known: Name of the site, by unit.
@@ -39,28 +35,20 @@ def choose(end: str, sites: t.Any, reason: str, known: t.Mapping[str, str]) -> d
         ``units`` that are looked at; ``named``, whether each of them was named, so that it has to be held; ``by`` (who
         asks) and ``problem``, a sentence where nothing can be done.
     """
-    wanted = names(sites)
-    every = not wanted or wanted == [ALL]
-    chosen = [unit for unit, site in known.items() if every or {unit, site} & set(wanted)]
-    problem = _problem(end, wanted, reason, known)
-    return {"units": [] if problem else chosen, "named": not every, "by": account.name(), "problem": problem}
+    choice = site_choice.choose(sites, known)
+    problem = _problem(end, choice, reason)
+    return {"units": [] if problem else choice.units, "named": choice.named, "by": account.name(), "problem": problem}
 
 
-def _problem(end: str, wanted: t.Sequence[str], reason: str, known: t.Mapping[str, str]) -> str:
+def _problem(end: str, choice: site_choice.Choice, reason: str) -> str:
     if end and end not in ENDS:
         return f"{end!r} is no end: -e end={'|'.join(ENDS)}"
-    if end and not wanted:
+    if end and not choice.given:
         # What is right for one site need not be for the next.
         return f"Say which sites: -e sites=SITE,SITE, or -e sites={ALL} for every one whose share is held."
     if end and not reason.strip():
         return "Say why: -e \"reason='…'\""
-    there = {*known, *known.values()}
-    unknown = [name for name in wanted if name not in there and wanted != [ALL]]
-    if not unknown:
-        return ""
-    near = difflib.get_close_matches(unknown[0], sorted(there), 1)
-    meant = f" Did you mean {near[0]}?" if near else ""
-    return f"The deployment file has no site {', '.join(unknown)}.{meant} Nothing was changed."
+    return choice.problem
 
 
 def tell(units: t.Sequence[str], records: Records, end: str = "", check: bool = False) -> dict[str, t.Any]:
@@ -76,7 +64,7 @@ def tell(units: t.Sequence[str], records: Records, end: str = "", check: bool = 
     Returns:
         ``lines`` for people, ``failed`` (units) and ``msg``, all failures in one text.
     """
-    given = {unit: records.get(unit) or {"error": "nothing is known of it: its server was not asked"} for unit in units}
+    given = site_choice.reports(units, records)
     failed = {unit: _error(unit, record, end, check) for unit, record in given.items()}
     failed = {unit: error for unit, error in failed.items() if error}
     shared = {unit: record["split"] for unit, record in given.items() if _is_shared(record)}
@@ -90,7 +78,7 @@ def tell(units: t.Sequence[str], records: Records, end: str = "", check: bool = 
         lines.append(f"To end it: {SPLIT} -e sites={','.join(held)} -e end=promote|back -e reason=WHY")
     if end and not asked and not failed:
         return {"lines": lines, "failed": list(units), "msg": "No share of any site's visitors is held; none was ended"}
-    return {"lines": lines, "failed": list(failed), "msg": " | ".join(f"{unit}: {why}" for unit, why in failed.items())}
+    return {"lines": lines, "failed": list(failed), "msg": site_choice.together(failed)}
 
 
 def describe(split: Record) -> str:
@@ -164,7 +152,7 @@ def _is_shared(record: Record) -> bool:
 
 
 def _nobody(known: int) -> str:
-    return f"All visitors of each of {known} sites are on one release." if known else "Nothing is known of any site."
+    return f"Sites whose visitors are shared: none of {known}." if known else "Nothing is known of any site."
 
 
 def _table(shared: Records) -> list[str]:
@@ -194,8 +182,9 @@ def _became(record: Record, check: bool) -> str:
 
 def _error(unit: str, record: Record, end: str, check: bool) -> str:
     """Why a unit is not as it was asked for; empty if it is, or nothing was asked."""
-    if record.get("error"):
-        return str(record["error"]).removeprefix(f"{unit}: ")
+    error = site_choice.failure(unit, record)
+    if error:
+        return error
     after = record.get("after")
     if not record.get("asked") or check or after is None:
         return ""

@@ -6,24 +6,15 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import account
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import account, site_choice
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.names import split_names
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.site_choice import ALL, Records
 
 RENDERED = "rendered"
 STATES = ("stopped", "maintenance", "live", RENDERED)
-ALL = "all"
 TRAFFIC = "ansible-playbook lockstep.deploy.traffic"
-
-Records = t.Mapping[str, t.Mapping[str, t.Any]]
-
-
-def names(given: t.Any) -> list[str]:
-    """What a user lists, as a list or as a text with spaces or commas, each once."""
-    found = re.split(r"[\s,]+", given) if isinstance(given, str) else [str(name) for name in given or []]
-    return list(dict.fromkeys(name for name in found if name))
 
 
 def choose(state: str, sites: t.Any, allow: t.Any, units: Records) -> dict[str, t.Any]:
@@ -31,42 +22,47 @@ def choose(state: str, sites: t.Any, allow: t.Any, units: Records) -> dict[str, 
 
     Args:
         state: What the user asks for.
-        sites: Names of sites or of their units; ``all`` for every one. See :func:`names`.
+        sites: Names of sites or of their units; ``all`` for every one. See :func:`site_choice.choose`.
         allow: Addresses that get in, listed in the same way.
         units: By unit ``server``, ``bench`` (name) and ``site`` (name; None for the unit of a bench).
 
     Returns:
-        ``units``, ``allow``, ``by`` (who asks) and ``problem``, a sentence where there is nothing to act on.
+        ``units``; ``named``, whether each of them was named; ``allow``, ``by`` (who asks) and ``problem``, a sentence
+        where there is nothing to act on.
     """
-    wanted = names(sites)
-    known = {name: unit for name, unit in units.items() if unit["site"]}
-    chosen = [name for name, unit in known.items() if wanted == [ALL] or {name, unit["site"]} & set(wanted)]
-    problem = _problem(state, wanted, known)
+    known = {name: str(unit["site"]) for name, unit in units.items() if unit["site"]}
+    choice = site_choice.choose(sites, known)
+    chosen = choice.units
     if state == RENDERED:
-        places = {_place(known[name]) for name in chosen}
-        chosen = [name for name, unit in units.items() if not unit["site"] and (not wanted or _place(unit) in places)]
-    found = [] if problem else chosen
-    return {"units": found, "allow": names(allow), "by": account.name(), "problem": problem}
+        places = {_place(units[name]) for name in chosen}
+        benches = {name: unit for name, unit in units.items() if not unit["site"]}
+        chosen = [name for name, unit in benches.items() if not choice.given or _place(unit) in places]
+    try:
+        addresses, wrong = list(dict.fromkeys(split_names(allow))), ""
+    except ValueError as error:
+        addresses, wrong = [], f"allow: {error}. Nothing was changed."
+    problem = _problem(state, choice, len(known)) or wrong
+    return {
+        "units": [] if problem else chosen,
+        "named": choice.named,
+        "allow": addresses,
+        "by": account.name(),
+        "problem": problem,
+    }
 
 
 def _place(unit: t.Mapping[str, t.Any]) -> tuple[str, str]:
     return unit["server"], unit["bench"]
 
 
-def _problem(state: str, wanted: t.Sequence[str], known: Records) -> str:
+def _problem(state: str, choice: site_choice.Choice, count: int) -> str:
     if state not in STATES:
         said = f"{state!r} is no state" if state else "no state is given"
         return f"{said}: -e state={'|'.join(STATES)}"
-    if not wanted and state != RENDERED:
+    if not choice.given and state != RENDERED:
         # Everything at once is too much to be what somebody gets who forgot to say what.
-        return f"Say which sites: -e sites=SITE,SITE, or -e sites={ALL} for all {len(known):,} of this deployment file."
-    there = {*known, *(unit["site"] for unit in known.values())}
-    unknown = [name for name in wanted if name not in there and wanted != [ALL]]
-    if not unknown:
-        return ""
-    near = difflib.get_close_matches(unknown[0], sorted(there), 1)
-    meant = f" Did you mean {near[0]}?" if near else ""
-    return f"The deployment file has no site {', '.join(unknown)}.{meant} Nothing was changed."
+        return f"Say which sites: -e sites=SITE,SITE, or -e sites={ALL} for all {count:,} of this deployment file."
+    return choice.problem
 
 
 def tell(units: t.Sequence[str], records: Records, state: str, check: bool = False) -> dict[str, t.Any]:
@@ -81,25 +77,22 @@ def tell(units: t.Sequence[str], records: Records, state: str, check: bool = Fal
     Returns:
         ``lines`` for people, ``failed`` (units) and ``msg``, all failures in one text.
     """
-    told = {unit: _told(unit, records.get(unit) or {}, check) for unit in units}
+    given = site_choice.reports(units, records)
+    told = {unit: _told(unit, record, check) for unit, record in given.items()}
     failed = {unit: error for unit, (error, _line) in told.items() if error}
-    changed = sum(bool((records.get(unit) or {}).get("changed")) for unit in units if unit not in failed)
+    changed = sum(bool(record.get("changed")) for unit, record in given.items() if unit not in failed)
     what = "would change" if check else "changed"
     counts = f"{len(units) - len(failed)} of {len(units)} are as asked for, {changed} {what}"
     lines = [f"Traffic {state}: {counts}{f', {len(failed)} failed' if failed else ''}"]
     lines += [f"  {'x' if error else '-'} {unit}: {error or line}" for unit, (error, line) in told.items()]
-    causes: dict[str, list[str]] = {}
-    for unit, error in failed.items():
-        causes.setdefault(error, []).append(unit)
-    msg = " | ".join(f"{', '.join(where)}: {error}" for error, where in causes.items())
-    return {"lines": lines, "failed": list(failed), "msg": msg}
+    return {"lines": lines, "failed": list(failed), "msg": site_choice.together(failed)}
 
 
 def _told(unit: str, record: t.Mapping[str, t.Any], check: bool) -> tuple[str, str]:
     """Why a unit is not as asked for, and if it is, what it is."""
-    if record.get("error") or not record:
-        error = str(record.get("error") or "nothing is known of it: its server was not asked")
-        return error.removeprefix(f"{unit}: "), ""
+    error = site_choice.failure(unit, record)
+    if error:
+        return error, ""
     drift = record.get("drift")
     if drift is None:
         return "", describe(record["traffic"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.options import split_names
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.names import split_names
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.validation import find_definition_problems
 
 #: The kinds of validation (SPEC.md, G4), in the order they are carried out: load comes last, when all else was asked.

@@ -102,7 +102,9 @@ def test_a_site_whose_server_is_down_is_left_out_and_the_others_are_done(scene: 
     assert scene.served("far.example.test") == []
     assert scene.play("--limit", "near.local").status == 0
     assert "none of the selected sites has DNS records" in scene.play(sites="none.local").output
-    assert scene.play(sites="far.local", force=True).status == 0
+    forced = scene.play(sites="far.local", force=True)
+    assert forced.status == 0
+    assert "far.local: what became of its records is not recorded on its server: " in forced.output
     assert scene.served("far.example.test") == ["3600 192.0.2.2"], "forced, without a record to go back by"
     assert scene.play(state="verified", sites="far.local").status == 0, "which needs no server but those of the zone"
 
@@ -122,10 +124,20 @@ def test_a_name_server_that_lags_fails_the_run_and_what_was_before_is_recorded(s
 
 def test_a_state_or_site_that_is_not_known_is_refused(scene: Scene) -> None:
     scene.write({"names": "odd.example.test", "values": "192.0.2.2"})
-    for given in ({"state": "gone"}, {"sites": "elsewhere.local"}):
+    for given, told in (
+        (
+            {"state": "gone"},
+            "'gone' is no state: -e state=present|lowered|absent|previous|verified. Nothing was changed.",
+        ),
+        (
+            {"sites": "shop.locl"},
+            "The deployment file has no site shop.locl. Did you mean shop.local? Nothing was changed.",
+        ),
+    ):
         found = scene.play(**given)
         assert found.status != 0
-        assert "Expected state to be one of present, lowered, absent, previous, verified" in found.output
+        assert told in found.output.replace("\\", "")
+    assert scene.play("--check", sites="all").status == 0
 
 
 def vault(password: pathlib.Path, text: str) -> str:

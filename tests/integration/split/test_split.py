@@ -143,7 +143,7 @@ def require_both_sides(text: str) -> None:
 
 def test_a_share_is_seen_while_it_is_held_and_all_go_back_by_a_word(shared: Shared) -> None:
     nobody, split = shared.shown()
-    assert "All visitors of each of 1 sites are on one release." in nobody
+    assert "Sites whose visitors are shared: none of 1." in nobody
     assert split["state"] == "none"
     with Client(shared.stage.bench.http_port, [SITE], pause=0.05) as client, shared.deployment() as deployment:
         wait_until(lambda: client.sites[SITE].reads > 100, 60, "visitors came")
