@@ -138,7 +138,7 @@ class SiteTrafficState:
         if self._seen():
             # A file of a version that didn't know this state.
             try:
-                Fronts(self._context).apply()
+                changed = Fronts(self._context).apply().changed or changed
                 wrong = self._seen()
                 if wrong:
                     raise LockstepError(f"visitors are not kept out everywhere: {wrong[0]}", detail=wrong)
@@ -163,7 +163,7 @@ class SiteTrafficState:
         if problem:
             self._gate.allow(allowed)
             for state, known in before.items():
-                self._gate.close(state, known["by"], known["reason"])
+                self._gate.close(state, known["by"], known["reason"], known["since"])
             closed = " or ".join(before)
             raise LockstepError(
                 f"{self._live.name} does not answer its visitors: {problem}",

@@ -60,7 +60,7 @@ class Drift:
 
     def sentence(self) -> str:
         """What is the matter, for people; empty if nothing is."""
-        changed = f"{self._count()} differ from what lockstep.deploy would write, first {self._first()!r}"
+        changed = f"{self._count()} from what lockstep.deploy would write, first {self._first()!r}"
         return {
             EDITED: f"{self.path} was changed by hand: {changed}",
             FOREIGN: f"{self.path} was not written by lockstep.deploy, which keeps its sites in a file of that name",
@@ -92,7 +92,7 @@ class Drift:
 
     def _count(self) -> str:
         number = len(self._changed())
-        return "1 line" if number == 1 else f"{number} lines"
+        return "1 line differs" if number == 1 else f"{number} lines differ"
 
     def _first(self) -> str:
         return next((line[0] + " " + line[1:].strip() for line in self._changed()), "its checksum")

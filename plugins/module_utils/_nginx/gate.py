@@ -72,17 +72,18 @@ class Gate:
             return unknown
         return {**unknown, **found} if isinstance(found, dict) else unknown
 
-    def close(self, state: str, by: str | None = None, reason: str | None = None) -> bool:
+    def close(self, state: str, by: str | None = None, reason: str | None = None, since: str | None = None) -> bool:
         """Close the site in one way, beside others; whether anything changed.
 
         Args:
             state: ``CLOSED``, ``MAINTENANCE`` or ``STOPPED``.
             by: Who does.
             reason: Why, for those who look at the status.
+            since: Since when, where it was closed before; from now on if not given.
         """
         if self.is_set(state) and reason in (None, self.told(state)["reason"]):
             return False
-        told = {"by": by, "since": clock.utc_now(), "reason": reason}
+        told = {"by": by, "since": since or clock.utc_now(), "reason": reason}
         atomic.write_text(self._path(state), json.dumps(told) + "\n", mode=0o644)
         return True
 

@@ -53,6 +53,16 @@ def test_a_site_is_closed_and_opened_again_by_one_command_each(operator: Operato
     assert operator.workers() == workers, "none of it took a reload"
 
 
+def test_what_a_limit_leaves_out_is_no_failure_unless_it_was_named(operator: Operator) -> None:
+    done = operator.traffic("--limit", ONE, state=STOPPED, sites="all")
+    assert done.returncode == 0, done.stdout
+    assert "1 of 1 are as asked for, 1 changed" in done.stdout
+    assert (operator.sees(), operator.sees(TWO)) == (STOPPED, operator.release(TWO))
+    named = operator.traffic("--limit", ONE, state=STOPPED, sites=[ONE, TWO])
+    assert named.returncode != 0
+    assert f"{TWO}: nothing is known of it: its server was not asked" in named.stdout
+
+
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
@@ -141,7 +151,7 @@ def test_a_site_that_does_not_answer_once_it_is_open_is_closed_again(
 ) -> None:
     site, traffic = operator.site(timeout=0.5), operator.context.traffic(ONE)
     site.change(request(STOPPED, by="ada", reason="wrong prices"))
-    target = traffic.current()
+    target, before = traffic.current(), operator.gate().told(STOPPED)
     require_possible = site.require_possible
 
     def then_break(given: Request) -> None:
@@ -155,7 +165,7 @@ def test_a_site_that_does_not_answer_once_it_is_open_is_closed_again(
     finally:
         links.switch(traffic.live, str(target))
     assert caught.value.left == "it is in stopped again"
-    assert operator.gate().told(STOPPED)["reason"] == "wrong prices"
+    assert operator.gate().told(STOPPED) == before
     assert operator.sees() == STOPPED
 
 
