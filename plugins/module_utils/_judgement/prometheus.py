@@ -37,6 +37,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sources
 
 _MOST = 16 << 20
 _EXCERPT = 300
+#: What numbers come as, and where in each series, by what is asked: one for a moment, or one for each minute.
+_NUMBERS = {"query": ("vector", "value"), "query_range": ("matrix", "values")}
 PLACEHOLDERS = ("window", "release", "side", "site")
 
 
@@ -212,7 +214,16 @@ class PrometheusSource:
             said = f"{answer.status} {answer.text[:_EXCERPT]}"
             raise LockstepError(f"{self._url} does not answer as Prometheus does: {said}") from error
         # time() and scalar() are numbers without series.
-        return [{"metric": {}, "value": result}] if kind == "scalar" else list(result)
+        if kind == "scalar":
+            return [{"metric": {}, "value": result}]
+        # Native histograms have no number either.
+        expected, field = _NUMBERS[what]
+        if kind != expected or any(field not in series for series in result):
+            raise LockstepError(
+                f"a query gives something else than numbers: {query}",
+                hint="a range needs increase(…) around it, and a histogram is wanted as buckets with le",
+            )
+        return list(result)
 
 
 def _finite(text: str) -> float | None:

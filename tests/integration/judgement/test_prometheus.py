@@ -119,6 +119,7 @@ def test_queries_that_do_not_give_what_is_wanted_are_refused_with_the_remedy(
         (Queries("lockstep_requests_total", "vector(0)"), r"one number is wanted and there are 2: sum\(…\)"),
         (Queries("vector(1)", "vector(0)", "lockstep_requests_total"), r"buckets are told apart by le: sum by \(le\)"),
         (Queries("vector(1)", "vector(0)", f'{bucket} or label_replace({bucket}, "x", "y", "", "")'), "are several"),
+        (Queries("vector(1)", "vector(0)", "lockstep_request_seconds_bucket[1m]"), r"than numbers: lockstep.*\[1m\]"),
     ):
         with pytest.raises(LockstepError, match=problem):
             ground.figures(source(ground, prometheus, queries))
