@@ -88,6 +88,27 @@ def test_the_scheduler_stays_with_the_release_before_until_all_visitors_are_on_t
     found.require()
 
 
+def test_who_died_while_all_visitors_were_taken_along_is_not_sent_back_by_who_repeats_it(
+    ground: Ground, found: As, additive: list[App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = ground.unit(TWO, additive, steps=(50,), step_wait=0, on_inconclusive="go_on")
+    to_do, traffic = unit.to_do(), ground.context.traffic(TWO)
+
+    def die() -> t.NoReturn:
+        assert traffic.slots.percent() == 50
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(traffic.slots), "gather", lambda _slots: die())
+        with pytest.raises(KeyboardInterrupt):
+            unit.advance(PHASES, to_do, undo_on_failure=True)
+    assert unit.advance(PHASES, to_do, undo_on_failure=True)
+    assert ground.active_in(TWO) == [to_do["to"]]
+    assert (ground.get(TWO, "version"), traffic.slots.candidate()) == ("1.0.1", None)
+    assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
 def test_visitors_of_a_step_that_fails_are_back_at_once_and_what_they_wrote_stays(
     ground: Ground, found: As, additive: list[App], monkeypatch: pytest.MonkeyPatch
 ) -> None:

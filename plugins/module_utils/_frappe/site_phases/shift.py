@@ -50,10 +50,12 @@ class Shift(Phase):
         deployment = self._deployment
         if not deployment.steps:
             return {"skipped": True, "reason": "all visitors were taken to the new release at once"}
-        try:
-            self._take_along(step)
-        except Exception as error:
-            raise self._sent_back(error, step) from error
+        # Where an attempt died that had taken all of them along, they have to stay.
+        if deployment.traffic.current() != deployment.context.runtime(deployment.after).folder:
+            try:
+                self._take_along(step)
+            except Exception as error:
+                raise self._sent_back(error, step) from error
         leads = deployment.traffic.slots.sides()
         move(deployment, deployment.before, deployment.after)
         return {"release": deployment.after.id, "percent": 100, "judgement": self._summary(leads, step)}
