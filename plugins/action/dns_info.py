@@ -8,39 +8,23 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import ansible_deployment, ansible_values
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._dns import changes, run, tasks
-
-_ARGUMENTS: dict[str, t.Any] = {
-    "deployment": {"type": "raw"},
-    "state": {"type": "str", "choices": list(changes.STATES), "default": "present"},
-    "sites": {"type": "dict", "required": True},
-}
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.ansible_action import ControllerAction
 
 
-class ActionModule(ActionBase):
-    """Asks the primary name servers. Needs no connection and changes nothing."""
+class ActionModule(ControllerAction):
+    """Asks the primary name servers, and changes nothing."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    TRANSFERS_FILES = False
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "deployment": {"type": "raw"},
+        "state": {"type": "str", "choices": list(changes.STATES), "default": "present"},
+        "sites": {"type": "dict", "required": True},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def act(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Look, and decide."""
-        variables = task_vars or {}
-        result: dict[str, t.Any] = super().run(tmp, variables)
-        _checked, arguments = self.validate_argument_spec(_ARGUMENTS)  # type: ignore[no-untyped-call]
-        result["changed"] = False
-        try:
-            result.update(self._look(arguments, variables))
-        except LockstepError as error:
-            result.update(failed=True, **error.result())
-        return result
-
-    def _look(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         deployment = ansible_deployment.load(self._loader, variables, arguments["deployment"])
         sites = ansible_values.plain(arguments["sites"])
         left_out = tasks.left_out(deployment, sites)

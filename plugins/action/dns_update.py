@@ -8,49 +8,36 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import ansible_deployment, ansible_values
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._dns import tasks
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._dns.model import Change, Goal
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._dns.run import Run
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.ansible_action import ControllerAction
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment
 
-_ARGUMENTS: dict[str, t.Any] = {
-    "deployment": {"type": "raw"},
-    "changes": {"type": "list", "elements": "dict", "required": True},
-    "goals": {"type": "list", "elements": "dict", "required": True},
-    "sites": {"type": "dict", "default": {}},
-}
 
+class ActionModule(ControllerAction):
+    """Sends updates and asks name servers."""
 
-class ActionModule(ActionBase):
-    """Sends updates and asks name servers. Needs no connection."""
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "deployment": {"type": "raw"},
+        "changes": {"type": "list", "elements": "dict", "required": True},
+        "goals": {"type": "list", "elements": "dict", "required": True},
+        "sites": {"type": "dict", "default": {}},
+    }
 
-    _requires_connection = False
-    _supports_check_mode = True
-    TRANSFERS_FILES = False
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def act(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Change and verify; under check mode only what has not to change is verified."""
-        variables = task_vars or {}
-        result: dict[str, t.Any] = super().run(tmp, variables)
-        _checked, arguments = self.validate_argument_spec(_ARGUMENTS)  # type: ignore[no-untyped-call]
-        result["changed"] = False
-        try:
-            deployment = ansible_deployment.load(self._loader, variables, arguments["deployment"])
-            left_out = tasks.left_out(deployment, ansible_values.plain(arguments["sites"]))
-            changes = [one for one in tasks.as_changes(arguments["changes"]) if one.unit not in left_out]
-            goals = [one for one in tasks.as_goals(arguments["goals"]) if one.unit not in left_out]
-            result.update(self._apply(deployment, changes, goals))
-        except LockstepError as error:
-            result.update(error.result(), failed=True)
-            return result
-        if left_out and not result.get("failed"):
+        deployment = ansible_deployment.load(self._loader, variables, arguments["deployment"])
+        left_out = tasks.left_out(deployment, ansible_values.plain(arguments["sites"]))
+        changes = [one for one in tasks.as_changes(arguments["changes"]) if one.unit not in left_out]
+        goals = [one for one in tasks.as_goals(arguments["goals"]) if one.unit not in left_out]
+        found = self._apply(deployment, changes, goals)
+        if left_out and not found.get("failed"):
             msg = "; ".join(f"{unit} was left out: {reason}" for unit, reason in left_out.items())
-            result.update(LockstepError(msg, hint=tasks.WITHOUT_RECORD).result(), failed=True)
-        return result
+            found.update(LockstepError(msg, hint=tasks.WITHOUT_RECORD).result(), failed=True)
+        return found
 
     def _apply(self, deployment: Deployment, changes: list[Change], goals: list[Goal]) -> dict[str, t.Any]:
         found: dict[str, t.Any] = {"changed": bool(changes), "diff": [tasks.difference(changes)] if changes else []}

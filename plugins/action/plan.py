@@ -10,7 +10,6 @@ import os
 import typing as t
 
 from ansible.inventory.manager import InventoryManager
-from ansible.plugins.action import ActionBase
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -22,49 +21,39 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils import (
     plan_render,
     schedule,
 )
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.ansible_action import ControllerAction
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.sources import Sources
 
 _RED = "red"
-_ARGUMENTS: dict[str, t.Any] = {
-    "deployment": {"type": "raw"},
-    "plan_file": {"type": "str"},
-    "plan_graph": {"type": "str"},
-    "strategy": {"type": "str"},
-    "show": {"type": "bool", "default": False},
-    "export": {"type": "bool", "default": False},
-    "installed": {"type": "dict", "default": {}},
-    "history": {"type": "dict", "default": {}},
-    "cache": {"type": "str"},
-    "timeout": {"type": "float", "default": 600.0},
-}
 
 
-class ActionModule(ActionBase):
-    """Reads the deployment, pins its apps and lays out the units. Needs no connection and changes nothing."""
+class ActionModule(ControllerAction):
+    """Reads the deployment, pins its apps and lays out the units. Changes nothing but the files that are asked for."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    TRANSFERS_FILES = False
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "deployment": {"type": "raw"},
+        "plan_file": {"type": "str"},
+        "plan_graph": {"type": "str"},
+        "strategy": {"type": "str"},
+        "show": {"type": "bool", "default": False},
+        "export": {"type": "bool", "default": False},
+        "installed": {"type": "dict", "default": {}},
+        "history": {"type": "dict", "default": {}},
+        "cache": {"type": "str"},
+        "timeout": {"type": "float", "default": 600.0},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def failure(self, error: LockstepError) -> dict[str, t.Any]:
+        """What an error adds to the result; what is wrong with a deployment is shown, too."""
+        if not isinstance(error, DeploymentError):
+            return super().failure(error)
+        self._say([f"{error.summary}:", *(f"  {line}" for line in error.lines)], _RED)
+        more = {"resolution": error.resolution} if isinstance(error, plan.PlanError) else {}
+        return {"msg": error.summary, "errors": error.lines, **more}
+
+    def act(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Plan, show and write as asked."""
-        variables = task_vars or {}
-        result: dict[str, t.Any] = super().run(tmp, variables)
-        _checked, arguments = self.validate_argument_spec(_ARGUMENTS)  # type: ignore[no-untyped-call]
-        result["changed"] = False
-        try:
-            result.update(self._plan(arguments, variables))
-        except DeploymentError as error:
-            self._say([f"{error.summary}:", *(f"  {line}" for line in error.lines)], _RED)
-            result.update(failed=True, msg=error.summary, errors=error.lines)
-            if isinstance(error, plan.PlanError):
-                result["resolution"] = error.resolution
-        except LockstepError as error:
-            result.update(failed=True, **error.result())
-        return result
-
-    def _plan(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         around = plan.Surroundings(
             servers=set(variables.get("groups", {}).get("all", ())),
             limit=self._limit(variables),

@@ -9,43 +9,35 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible.plugins.action import ActionBase
-
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import ansible_values
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields
-
-_ARGUMENTS: dict[str, t.Any] = {
-    "lines": {"type": "list", "elements": "str", "default": []},
-    "color": {"type": "str", "choices": ["red", "yellow", "green"]},
-    "warnings": {"type": "list", "elements": "str", "default": []},
-    "data": {"type": "raw"},
-    "file": {"type": "str"},
-}
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.ansible_action import ControllerAction
 
 
-class ActionModule(ActionBase):
-    """Needs no connection, and changes nothing but the file that is asked for."""
+class ActionModule(ControllerAction):
+    """Changes nothing but the file that is asked for."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-    TRANSFERS_FILES = False
+    ARGUMENTS: t.ClassVar[dict[str, t.Any]] = {
+        "lines": {"type": "list", "elements": "str", "default": []},
+        "color": {"type": "str", "choices": ["red", "yellow", "green"]},
+        "warnings": {"type": "list", "elements": "str", "default": []},
+        "data": {"type": "raw"},
+        "file": {"type": "str"},
+    }
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+    def act(self, arguments: dict[str, t.Any], variables: dict[str, t.Any]) -> dict[str, t.Any]:
         """Print, and write as asked."""
-        result: dict[str, t.Any] = super().run(tmp, task_vars or {})
-        _checked, arguments = self.validate_argument_spec(_ARGUMENTS)  # type: ignore[no-untyped-call]
         for line in arguments["lines"]:
             self._display.display(fields.shown(line), color=arguments["color"])
-        result["changed"] = False
-        if arguments["warnings"]:
-            result["warnings"] = arguments["warnings"]
+        told = {"warnings": arguments["warnings"]} if arguments["warnings"] else {}
         # An empty path counts as absent: AWX sends one for a survey question that was left empty.
-        if arguments["file"] and not self._task.check_mode:
-            result["file"] = os.path.abspath(os.path.expanduser(arguments["file"]))
-            try:
-                atomic.write_json(result["file"], ansible_values.plain(arguments["data"]), mode=0o644)
-            except LockstepError as error:
-                result.update(failed=True, **error.result())
-        return result
+        if not arguments["file"] or self._task.check_mode:
+            return told
+        file = os.path.abspath(os.path.expanduser(arguments["file"]))
+        try:
+            atomic.write_json(file, ansible_values.plain(arguments["data"]), mode=0o644)
+        except LockstepError as error:
+            return {**told, "file": file, **error.result(), "failed": True}
+        return {**told, "file": file}
