@@ -16,6 +16,7 @@ import re
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import traffic, validation
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.names import split_names
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import Problem
 
@@ -111,6 +112,11 @@ def find_contradictions(options: t.Mapping[str, t.Any], strategy: str = "") -> d
             "rollback_on_failure": "found false with thaw: together; expected true, "
             "or a failure would leave every site frozen (or thaw: unit)"
         }
+    if options["thaw"] == "together" and strategy == model.CANARY:
+        return {
+            "thaw": f"found together with strategy: {strategy}, which lets the users of one wave write before the next "
+            "one is touched; expected unit"
+        }
     if options["freeze"] == "auto" and options["rehearsal"] == "never":
         return {"rehearsal": "found never with freeze: auto, which a rehearsal decides; expected auto or always"}
     return traffic.find_contradictions(options, strategy)
@@ -182,6 +188,8 @@ def _coerce_option(name: str, value: t.Any) -> t.Any:
         return _listed(value) if value.lstrip().startswith("[") else [value]
     if option.get("type") == "array" and isinstance(value, str):
         return _listed(value)
+    if option.get("type") == "object" and isinstance(value, str):
+        return _from_json(value)
     types = option.get("type", [])
     return _coerce(value, [types] if isinstance(types, str) else types)
 
@@ -189,11 +197,16 @@ def _coerce_option(name: str, value: t.Any) -> t.Any:
 def _listed(text: str) -> t.Any:
     """A list as it can be written after ``-e name=``: in JSON, or separated by blanks or commas."""
     if text.lstrip().startswith("["):
-        try:
-            return json.loads(text)
-        except ValueError:
-            return text
+        return _from_json(text)
     return [_coerce(one, ["integer"]) for one in re.split(r"[\s,]+", text.strip()) if one]
+
+
+def _from_json(text: str) -> t.Any:
+    """What a text says in JSON; the text itself where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _coerce(value: t.Any, types: t.Sequence[str]) -> t.Any:

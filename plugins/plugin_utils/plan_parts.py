@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import traffic
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.graph import Graph
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.pinning import Pinned
@@ -149,6 +150,7 @@ def warnings(
         found.append(f"thaw: together keeps every site frozen until the last one is verified, about {frozen:.0f} s")
         if options["rollback_scope"] == "unit":
             found.append("thaw: together overrules rollback_scope: a failure takes all units back")
+    found += _of_no_use(deployment)
     found += _of_rehearsals(options, sites)
     found += _of_shares(options) if sites else []
     if outside:
@@ -156,6 +158,26 @@ def warnings(
         live = "nobody looks whether they are live" if ignores else "they have to be live already"
         found.append(f"not selected, though selected units depend on them: {names}; {live}")
     return found
+
+
+def _of_no_use(deployment: Deployment) -> list[str]:
+    """Options of this run alone that decide nothing; those of a file may be meant for another strategy."""
+    shares = bool(traffic.shares(deployment.options)["steps"])
+    canary, blue_green = deployment.strategy == model.CANARY, deployment.strategy == model.BLUE_GREEN
+    by_share = "traffic_strategy: gradual, canary or a_b_test"
+    by_share_or_wave = f"{by_share}, or strategy: {model.CANARY}"
+    uses = {
+        "steps": (shares, by_share),
+        "sticky": (shares, by_share),
+        "step_wait": (shares or canary, by_share_or_wave),
+        "on_inconclusive": (shares or canary, by_share_or_wave),
+        "waves": (canary, f"strategy: {model.CANARY}"),
+        "blue_retention": (blue_green, f"strategy: {model.BLUE_GREEN}"),
+    }
+    given = deployment.choices.options
+    return [
+        f"{name} decides nothing without {what}" for name, (used, what) in uses.items() if name in given and not used
+    ]
 
 
 def _of_shares(options: t.Mapping[str, t.Any]) -> list[str]:

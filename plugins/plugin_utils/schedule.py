@@ -10,7 +10,7 @@ import heapq
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import traffic
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import waves as wave_planner
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.admission import Admission
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.admission import Unit as Admissible
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.units import BENCH_DRIVER, SITE_DRIVER, Unit
@@ -52,7 +52,7 @@ def estimates(
         strategy: The strategy; where it waits after each site, the wait is part of a default estimate.
         options: The options.
     """
-    wait = watched(strategy, options) if strategy in (*_WAITING, wave_planner.STRATEGY) else 0.0
+    wait = watched(strategy, options) if strategy in (*_WAITING, model.CANARY) else 0.0
     wait += traffic.seconds(options)
     found = {}
     for unit in units:
@@ -64,7 +64,7 @@ def estimates(
 
 def watched(strategy: str, options: t.Mapping[str, t.Any]) -> float:
     """Seconds that a site is watched after its visitors write on the new release, before it counts as done."""
-    return float(options["step_wait" if strategy == wave_planner.STRATEGY else "wait_time"])
+    return float(options["step_wait" if strategy == model.CANARY else "wait_time"])
 
 
 def simulate(

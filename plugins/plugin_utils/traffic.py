@@ -9,6 +9,8 @@ from __future__ import annotations
 import itertools
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.model import CANARY
+
 #: The names of S3 for how traffic moves.
 STRATEGIES = ("instant", "gradual", "canary", "a_b_test")
 _ALL = 100
@@ -45,7 +47,7 @@ def _inconclusive(options: t.Mapping[str, t.Any], strategy: str) -> dict[str, st
     """That every share, or wave, would be taken back, because it can't last until anything is known."""
     least = concluding_seconds(options)
     shared = bool(shares(options)["steps"])
-    if not (shared or strategy == "canary") or options["on_inconclusive"] != "back" or options["step_wait"] >= least:
+    if not (shared or strategy == CANARY) or options["on_inconclusive"] != "back" or options["step_wait"] >= least:
         return {}
     cause = f"traffic_strategy: {options['traffic_strategy']}" if shared else f"strategy: {strategy}"
     chosen = f"{options['step_wait']:g} with {cause} and on_inconclusive: back"

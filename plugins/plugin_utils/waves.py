@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.model import CANARY
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.units import SITE_DRIVER, Unit
-
-STRATEGY = "canary"
 
 
 def plan(units: t.Sequence[Unit], strategy: str, options: t.Mapping[str, t.Any]) -> list[list[str]]:
@@ -23,7 +22,7 @@ def plan(units: t.Sequence[Unit], strategy: str, options: t.Mapping[str, t.Any])
         strategy: The deployment's strategy.
         options: Its options; ``waves`` says how many sites each wave reaches, as a number or as a percentage.
     """
-    if strategy != STRATEGY:
+    if strategy != CANARY:
         return []
     sites = [unit.name for unit in units if unit.driver == SITE_DRIVER]
     reached = sorted({min(len(sites), max(1, _count(one, len(sites)))) for one in options["waves"]} | {len(sites)})

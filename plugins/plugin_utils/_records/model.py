@@ -47,6 +47,9 @@ MIDWAY = frozenset({"frozen", "migrated", "verified", "switched"})
 PREPARED = "prepared"
 """The state of a unit whose new release stands beside the one that serves; all there is to do for a bench."""
 
+CANARY = "canary"
+"""The strategy that admits units in waves, and watches each before the next."""
+
 BLUE_GREEN = "blue-green"
 """The strategy that prepares all units before any of them moves."""
 

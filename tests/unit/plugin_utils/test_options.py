@@ -71,6 +71,8 @@ def test_texts_become_the_type_an_option_has(name: str, given: t.Any, taken: t.A
         ("strategy", "quick", 'extra variables: strategy: found "quick"; expected one of rolling'),
         ("steps", "5,fifty", 'extra variables: steps: found "fifty"; expected a whole number'),
         ("steps", "[5, ", 'extra variables: steps: found "[5, "; expected a list'),
+        ("rules", '{"error_rate": "much"}', "extra variables: rules"),
+        ("rules", "error_rate=0.1", "extra variables: rules"),
         ("waves", "0", "extra variables: waves: "),
         ("only", {"a": 1}, "extra variables: only: expected a list of names"),
         ("only_closure", "perhaps", "extra variables: only_closure: found 'perhaps'; expected true or false"),
@@ -104,6 +106,18 @@ def test_the_environment_gives_defaults_that_extra_variables_override() -> None:
 def test_what_is_frozen_together_has_to_go_back_by_itself(thaw: str, back: bool, wrong: bool) -> None:
     found = options.find_contradictions({**options.defaults(), "thaw": thaw, "rollback_on_failure": back})
     assert list(found) == (["rollback_on_failure"] if wrong else [])
+
+
+@pytest.mark.parametrize(("strategy", "wrong"), [("canary", True), ("rolling", False), ("blue-green", False)])
+def test_waves_are_not_let_in_together(strategy: str, wrong: bool) -> None:
+    found = options.find_contradictions({**options.defaults(), "thaw": "together"}, strategy)
+    assert list(found) == (["thaw"] if wrong else [])
+
+
+def test_rules_are_a_mapping_or_the_json_of_one() -> None:
+    for given in ('{"error_rate": 0.1, "gone": null}', {"error_rate": 0.1, "gone": None}):
+        found = options.read({"rules": given})
+        assert (found.options, found.problems) == ({"rules": {"error_rate": 0.1, "gone": None}}, [])
 
 
 @pytest.mark.parametrize(

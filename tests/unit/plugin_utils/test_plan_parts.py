@@ -19,8 +19,13 @@ SITE: t.Any = types.SimpleNamespace(
 )
 
 
-def warned(selected: t.Sequence[t.Any] = (SITE,), **given: t.Any) -> str:
-    deployment: t.Any = types.SimpleNamespace(options={**options.defaults(), **given}, sites=[SITE])
+def warned(selected: t.Sequence[t.Any] = (SITE,), strategy: str = "rolling", **given: t.Any) -> str:
+    deployment: t.Any = types.SimpleNamespace(
+        options={**options.defaults(), **given},
+        sites=[SITE],
+        strategy=strategy,
+        choices=options.Choices(options=given),
+    )
     return "\n".join(plan_parts.warnings(deployment, selected, [], {"site1.local": 1.0}, 1))
 
 
@@ -42,3 +47,20 @@ def test_nothing_of_that_is_said_where_no_visitors_are_shared() -> None:
     assert "caches" not in warned()
     assert "caches" not in warned(selected=(), traffic_strategy="a_b_test")
     assert "caches" not in warned(traffic_strategy="gradual", steps=[100])
+
+
+@pytest.mark.parametrize(
+    ("given", "useless"),
+    [
+        ({"steps": [5, 50], "sticky": "address"}, ["steps", "sticky"]),
+        ({"steps": [5, 50], "strategy": "canary"}, ["steps"]),
+        ({"steps": [5, 50], "step_wait": 300, "traffic_strategy": "gradual"}, []),
+        ({"step_wait": 300, "on_inconclusive": "go_on"}, ["step_wait", "on_inconclusive"]),
+        ({"step_wait": 300, "waves": [1], "strategy": "canary"}, []),
+        ({"waves": [1], "blue_retention": 60}, ["waves", "blue_retention"]),
+        ({"blue_retention": 60, "strategy": "blue-green"}, []),
+    ],
+)
+def test_what_is_given_for_a_run_and_decides_nothing_is_told(given: dict[str, t.Any], useless: list[str]) -> None:
+    told = [line.split()[0] for line in warned(**given).splitlines() if "decides nothing without" in line]
+    assert told == useless
