@@ -45,6 +45,10 @@ options:
   reason:
     description: Why it is ended. Needed with O(end).
     type: str
+  timeout:
+    description: Seconds to wait with O(end) until all visitors are on one release.
+    type: float
+    default: 180
   window:
     description: Seconds that figures reach back at most. With V(0) there are none, and the log is not looked at.
     type: float
@@ -74,6 +78,8 @@ EXAMPLES = r"""
     end: promote
     by: ada
     reason: it sells more
+  register: ended
+  failed_when: ended.after.state != 'none'
 """
 
 RETURN = r"""
@@ -121,6 +127,12 @@ split:
         Whether the new release serves as well by the rules of the deployment, from visitors' requests alone, with
         C(status), C(reasons) and C(seconds), how long was looked at. V(inconclusive) is too little data to say.
       type: dict
+after:
+  description: >-
+    The same when it was waited for with O(end), without figures. Its C(state) is V(none) unless the time was up or the
+    process that watched it is gone.
+  type: dict
+  returned: success, with O(end), not under C(--check)
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -140,26 +152,29 @@ def main() -> None:
             "end": {"type": "str", "choices": list(ENDS)},
             "by": {"type": "str"},
             "reason": {"type": "str"},
+            "timeout": {"type": "float", "default": 180},
             "window": {"type": "float", "default": WINDOW},
         },
         required_by={"end": ("by", "reason")},
         supports_check_mode=True,
     )
     params = module.params
-    changed = False
+    changed, more = False, {}
     try:
         split = Split(BenchContext(params["bench"]), params["unit"], params["site"])
         found = split.look(params["window"])
         if params["end"]:
             promote = params["end"] == PROMOTE
             changed = split.needs_end(promote=promote)
-            if changed and not module.check_mode:
-                split.end(promote=promote, by=params["by"], reason=params["reason"])
+            if not module.check_mode:
+                if changed:
+                    split.end(promote=promote, by=params["by"], reason=params["reason"])
+                more["after"] = split.await_end(params["timeout"])
     except LockstepError as error:
         error.unit = error.unit or params["unit"]
         module.fail_json(**error.result())
     diff = _diff(params["unit"], found["percent"], 100 if params["end"] == PROMOTE else 0) if changed else {}
-    module.exit_json(changed=changed, split=found, **diff)
+    module.exit_json(changed=changed, split=found, **more, **diff)
 
 
 def _diff(unit: str, before: int, after: int) -> dict[str, object]:

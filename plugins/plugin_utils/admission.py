@@ -14,6 +14,7 @@ import heapq
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import ranking
 
 Direction = t.Literal["forward", "reverse"]
 
@@ -135,11 +136,11 @@ class Admission:
         self._stops_on_failure = direction == "forward"
         needs = _dependencies_inside(self._units, direction, frozenset(live), ignore_dependencies)
         if direction == "reverse":
-            needs = _inverted(needs)
-        self._followers = _inverted(needs)
+            needs = ranking.inverted(needs)
+        self._followers = ranking.inverted(needs)
         self._open_needs = {name: len(needed) for name, needed in needs.items()}
         self._order = {name: position for position, name in enumerate(self._units)}
-        self._rank = _ranks(self._units, needs, self._followers, window)
+        self._rank = ranking.ranks({name: unit.seconds for name, unit in self._units.items()}, needs, window)
         self._ready: list[_Ready] = []
         self._parked: dict[str, list[_Ready]] = {}
         self._on_server: dict[str, int] = {}
@@ -312,100 +313,6 @@ def _dependencies_inside(
             detail=missing,
         )
     return needs
-
-
-def _inverted(edges: t.Mapping[str, t.Sequence[str]]) -> dict[str, list[str]]:
-    inverted: dict[str, list[str]] = {name: [] for name in edges}
-    for name, others in edges.items():
-        for other in others:
-            inverted[other].append(name)
-    return inverted
-
-
-def _ranks(
-    units: t.Mapping[str, Unit],
-    needs: t.Mapping[str, t.Sequence[str]],
-    followers: t.Mapping[str, t.Sequence[str]],
-    window: int,
-) -> dict[str, float]:
-    """Which of the units that could start goes first: the one with the least rank.
-
-    The longest remaining path first is good, but doesn't see that units compete for the window. Laying the resulting
-    schedule out once more from its end, and taking that order where it is shorter, removes most of what is left to
-    the lower bound (forward-backward improvement, Tormos and Lova 2001; measured in tests/benchmarks/simulate.py).
-    """
-    remaining = _longest_remaining(units, needs, followers)
-    if window == 1:
-        # One at a time takes as long in any order, and users have put first whom they want to be first.
-        return dict.fromkeys(units, 0.0)
-    by_path = {name: -seconds for name, seconds in remaining.items()}
-    if not window or window >= len(units):
-        return by_path
-    ends = _ends(units, needs, followers, by_path, window)
-    from_the_end = _ends(units, followers, needs, {name: -end for name, end in ends.items()}, window)
-    by_latest = {name: -end for name, end in from_the_end.items()}
-    shorter = max(_ends(units, needs, followers, by_latest, window).values()) < max(ends.values())
-    return by_latest if shorter else by_path
-
-
-def _ends(
-    units: t.Mapping[str, Unit],
-    needs: t.Mapping[str, t.Sequence[str]],
-    followers: t.Mapping[str, t.Sequence[str]],
-    ranks: t.Mapping[str, float],
-    window: int,
-) -> dict[str, float]:
-    """The seconds at which each unit would end if all took as long as expected."""
-    open_needs = {name: len(needed) for name, needed in needs.items()}
-    ready = [(ranks[name], name) for name, count in open_needs.items() if not count]
-    heapq.heapify(ready)
-    running: list[tuple[float, str]] = []
-    ends: dict[str, float] = {}
-    now = 0.0
-    while ready or running:
-        while ready and len(running) < window:
-            name = heapq.heappop(ready)[1]
-            heapq.heappush(running, (now + units[name].seconds, name))
-        now, name = heapq.heappop(running)
-        ends[name] = now
-        for follower in followers[name]:
-            open_needs[follower] -= 1
-            if not open_needs[follower]:
-                heapq.heappush(ready, (ranks[follower], follower))
-    return ends
-
-
-def _longest_remaining(
-    units: t.Mapping[str, Unit], needs: t.Mapping[str, t.Sequence[str]], followers: t.Mapping[str, t.Sequence[str]]
-) -> dict[str, float]:
-    """The seconds from the start of each unit to the end of the last one that waits for it.
-
-    Raises:
-        LockstepError: Units wait for each other in a circle, which is named.
-    """
-    remaining: dict[str, float] = {}
-    open_followers = {name: len(found) for name, found in followers.items()}
-    last = [name for name, count in open_followers.items() if not count]
-    while last:
-        name = last.pop()
-        remaining[name] = units[name].seconds + max((remaining[other] for other in followers[name]), default=0.0)
-        for needed in needs[name]:
-            open_followers[needed] -= 1
-            if not open_followers[needed]:
-                last.append(needed)
-    if len(remaining) < len(units):
-        circle = _circle({name: found for name, found in needs.items() if name not in remaining})
-        raise LockstepError(f"units wait for each other in a circle: {' -> '.join(circle)}", left="nothing was changed")
-    return remaining
-
-
-def _circle(needs: t.Mapping[str, t.Sequence[str]]) -> list[str]:
-    """One circle among units that could not be put in order, the first unit repeated at the end."""
-    followers = _inverted({name: [other for other in needed if other in needs] for name, needed in needs.items()})
-    path = [next(iter(needs))]
-    while path[-1] not in path[:-1]:
-        path.append(next(iter(followers[path[-1]])))
-    return path[path.index(path[-1]) :][::-1]
 
 
 def _listed(names: t.Sequence[str], at_most: int = 10) -> str:

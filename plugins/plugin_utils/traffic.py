@@ -11,8 +11,6 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.model import CANARY
 
-#: The names of S3 for how traffic moves.
-STRATEGIES = ("instant", "gradual", "canary", "a_b_test")
 _ALL = 100
 #: Seconds beyond what the server itself gives a share before it counts as dead (``site_phases.shift``).
 _MARGIN = 3600

@@ -34,6 +34,8 @@ PHASE = "shift"
 #: Seconds that figures reach back at most: logs that were put aside are compressed after a day.
 WINDOW = 24 * 3600.0
 
+_LOOK_AGAIN = 0.5
+
 PROMOTE, BACK = "promote", "back"
 ENDS = (PROMOTE, BACK)
 #: What a site's share can be: there is none; the new release is there for testers only; its share rises; it stays
@@ -140,6 +142,23 @@ class Split:
             reason: Why.
         """
         self._decision.take(str(self._journal.deployment_id), promote=promote, by=by, reason=reason)
+
+    def await_end(self, timeout: float) -> dict[str, t.Any]:
+        """Wait until nobody has to hear a word any more.
+
+        Args:
+            timeout: Seconds to wait at most; a look at a release takes some, and so do requests under way.
+
+        Returns:
+            See :meth:`state`; ``held`` or ``ending`` if the time was up.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            # The journal is read once only.
+            found = Split(self._context, self._unit, self._site).state()
+            if found["state"] not in (HELD, ENDING) or time.monotonic() >= deadline:
+                return found
+            time.sleep(_LOOK_AGAIN)
 
     def _both(self) -> Both | None:
         """The releases that share the visitors; None while they are not shared."""
