@@ -205,12 +205,12 @@ class AccessLog:
         mine = self._files[-1].identity()
         found = []
         for path, modified in _put_aside(self.path):
-            if modified >= self._since - _DISORDER:
-                file = self._opened(path, self._since)
-                if file.identity() == mine:
-                    file.close()
-                else:
-                    found.append(file)
+            file = _still_there(path) if modified >= self._since - _DISORDER else None
+            if file is not None and file.identity() != mine:
+                file.seek(self._since)
+                found.append(file)
+            elif file is not None:
+                file.close()
         return found
 
     def requests(self) -> t.Iterator[Request]:
@@ -257,12 +257,13 @@ class AccessLog:
     def _truncated(self, current: _File) -> None:
         """Its content was copied and then removed: what wasn't read yet is at the end of the copy."""
         for path, _modified in reversed(_put_aside(self.path)):
-            copy = _File(path)
-            if copy.identity() != current.identity() and copy.continues(current):
+            copy = _still_there(path)
+            if copy is not None and copy.identity() != current.identity() and copy.continues(current):
                 copy.resume(current)
                 self._files.insert(-1, copy)
                 break
-            copy.close()
+            if copy is not None:
+                copy.close()
         current.restart()
 
 
@@ -278,6 +279,16 @@ def _put_aside(path: str) -> list[tuple[str, float]]:
             # Compressed or removed at this moment.
             continue
     return sorted(found, key=lambda item: item[1])
+
+
+def _still_there(path: str) -> _File | None:
+    """A file that was put aside; None for one that was compressed or removed at this moment."""
+    try:
+        return _File(path)
+    except LockstepError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
 
 
 def _unreadable(path: str, error: OSError) -> LockstepError:

@@ -184,6 +184,19 @@ def test_what_was_rotated_since_the_time_in_question_is_read_first(path: pathlib
         assert numbers(log.requests()) == [1, 2, 3, 4, 5]
 
 
+def test_a_file_that_is_compressed_at_the_moment_it_is_to_be_read_is_left_out(
+    path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(path, *lines(0, 2))
+    listed = access_log._put_aside
+    monkeypatch.setattr(access_log, "_put_aside", lambda name: [*listed(name), (f"{name}.1", BEGIN)])
+    with AccessLog(str(path), BEGIN) as log:
+        assert numbers(log.requests()) == [0, 1]
+        path.write_text("")
+        append(path, *lines(2, 3))
+        assert numbers(log.requests()) == [2]
+
+
 def test_searching_for_a_time_finds_what_reading_everything_finds(
     path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
