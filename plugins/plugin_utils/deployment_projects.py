@@ -52,6 +52,7 @@ class _Reader:
         self._environment = environment
         self._servers = list(servers)
         self._domains = {(site["server"], name.lower()): site["name"] for site in sites for name in site["domains"]}
+        self._sites = {(site["server"], site["name"]) for site in sites}
         self._ports: dict[tuple[str, int], Path] = {}
         self._found = Projects()
 
@@ -66,6 +67,8 @@ class _Reader:
     def _read_one(self, name: str, entry: t.Mapping[str, t.Any]) -> None:
         path: Path = ("projects", name)
         server = self._server(entry, path)
+        if (server, name) in self._sites:
+            self._refuse(path, "is called as a site is; expected another name, by which nginx's log tells them apart")
         # What was refused already is missing.
         containers = self._containers(entry.get("containers") or {}, server, (*path, "containers"))
         known = entry.get("domains") or {}

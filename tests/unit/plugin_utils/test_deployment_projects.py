@@ -152,3 +152,8 @@ def test_what_may_be_there_once_is_refused_twice() -> None:
     found = errors(both)
     assert any('found the domain "filter-ical.de", which "filter-ical" has too' in line for line in found)
     assert any("found port 8000 twice on localhost (first at projects.filter-ical.containers" in line for line in found)
+
+
+def test_a_project_is_not_called_as_a_site_whose_requests_its_own_would_be_taken_for() -> None:
+    [error] = errors({"site1.local": SAMPLE["filter-ical"]})
+    assert "projects['site1.local']: is called as a site is; expected another name" in error
