@@ -185,9 +185,11 @@ def _error(unit: str, record: Record, end: str, check: bool) -> str:
     error = site_choice.failure(unit, record)
     if error:
         return error
-    after = record.get("after")
-    if not record.get("asked") or check or after is None:
+    if not record.get("asked") or check:
         return ""
+    after = record.get("after")
+    if after is None:
+        return "it was to be ended, and whether it was is not known"
     if after["state"] != "none":
         return f"it was told so, but {describe(after)}"
     wanted = record["split"]["candidate" if end == "promote" else "live"]

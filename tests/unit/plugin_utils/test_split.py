@@ -122,6 +122,7 @@ def test_a_side_that_nobody_asked_has_no_times() -> None:
             "are on release 0a1b, and should be on 9f8e",
         ),
         ({"asked": True, "split": share(), "after": share("ending")}, "promote", "it was told so, but 25 %"),
+        ({"asked": True, "split": share()}, "promote", "whether it was is not known"),
         ({"split": everybody()}, "promote", "No share of any site's visitors is held"),
     ],
 )
