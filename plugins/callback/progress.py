@@ -91,8 +91,6 @@ _COLORS = {"failed": C.COLOR_ERROR, "unreachable": C.COLOR_UNREACHABLE, "withhel
 _ASKING = frozenset({"pause"})
 _INCLUDING = frozenset({"include_role", "include_tasks"})
 _ENDING = frozenset({"assert", "fail"})
-_RUNNER = "AWX_ISOLATED_DATA_DIR"
-"""Set by ansible-runner, which gives its jobs a terminal that nobody looks at."""
 
 
 class CallbackModule(CallbackBase):
@@ -230,35 +228,23 @@ class CallbackModule(CallbackBase):
     # What becomes of it.
 
     def _take(self, result: CallbackTaskResult, word: str, *, failed: bool = False, unreachable: bool = False) -> None:
-        host, content = result.host.get_name(), result.result
+        host, content, title = result.host.get_name(), result.result, plays.title_of(result)
         self._take_facts(content)
         self._warnings(result)
         looped = bool(result.task.loop) and "results" in content
         if not looped:
             self._say_message(result)
         events = self._observer.result(
-            host,
-            content,
-            failed=failed,
-            unreachable=unreachable,
-            quotable=True,
-            task_name=plays.title_of(result),
+            host, content, failed=failed, unreachable=unreachable, quotable=True, task_name=title
         )
         failure = next((event for event in events if event.kind in ("failed", "unreachable", "problem")), None)
         if failure is not None and not looped and not self._is_verdict(result):
-            self._complain(
-                told.failure(
-                    failure.unit or host,
-                    content,
-                    phase=failure.phase,
-                    task=plays.title_of(result),
-                    unreachable=unreachable,
-                ),
-                C.COLOR_UNREACHABLE if unreachable else C.COLOR_ERROR,
-            )
+            place, color = failure.unit or host, C.COLOR_UNREACHABLE if unreachable else C.COLOR_ERROR
+            lines = told.failure(place, content, phase=failure.phase, task=title, unreachable=unreachable)
+            self._complain(lines, color)
         self._happened(events)
         if plays.is_check(self._play) and word == "changed":
-            self._say(f"{host}: would change: {plays.title_of(result)}", C.COLOR_CHANGED)
+            self._say(f"{host}: would change: {title}", C.COLOR_CHANGED)
         self._debug(result, word)
 
     def _take_facts(self, content: t.Mapping[str, t.Any]) -> None:
@@ -268,7 +254,7 @@ class CallbackModule(CallbackBase):
             self._plan = plan
             self._observer.plan(plan)
             self._summary.plan(unit["name"] for unit in plan["units"])
-            self._progress = Progress(plan, _window(content))
+            self._progress = Progress(plan, plays.window_of(content))
             self._left_at = -_REDRAW_SECONDS
         self._verdict = observe.verdict_of(content) or self._verdict
 
@@ -296,12 +282,7 @@ class CallbackModule(CallbackBase):
         if not self._announced:
             self._announced = True
             moves = self._observer.direction == "forward" and self._progress.units
-            self._say(f"{self._title}: {self._expected()}" if moves else self._title)
-
-    def _expected(self) -> str:
-        """What is ahead, when units begin to move."""
-        at_once = f", {self._progress.window} at a time" if self._progress.window else ""
-        return f"{len(self._progress.units)} units{at_once}{self._left()}"
+            self._say(f"{self._title}: {told.ahead(self._progress)}{self._left()}" if moves else self._title)
 
     def _left(self) -> str:
         """What is said of the time left; looked up once a second at most, since it looks at all units."""
@@ -323,11 +304,8 @@ class CallbackModule(CallbackBase):
         if not result.result.get("_ansible_verbose_always"):
             return
         self._clean_results(result.result, result.task.action)  # type: ignore[no-untyped-call]
-        message = result.result.get("msg")
-        if message is None:
-            self._print(self._dump_results(result.result, indent=2))
-        else:
-            self._print("\n".join(str(line) for line in message) if isinstance(message, list) else str(message))
+        message = told.message(result.result)
+        self._print(self._dump_results(result.result, indent=2) if message is None else message)
 
     def _debug(self, result: CallbackTaskResult, word: str) -> None:
         if self._level > _LEVELS["debug"] or isinstance(result.task, TaskInclude):
@@ -387,8 +365,7 @@ class CallbackModule(CallbackBase):
         wanted = self._option("live")
         if wanted == "never" or region is None or self._level != _LEVELS["info"]:
             return False
-        able = sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and _RUNNER not in os.environ
-        return able or wanted == "always"
+        return wanted == "always" or region.is_watched()
 
     def _view(self, width: int, height: int) -> str:
         now = time.monotonic()
@@ -398,13 +375,9 @@ class CallbackModule(CallbackBase):
     def _heartbeat(self) -> None:
         """Say that it is still alive, and what runs; CI systems end jobs that say nothing."""
         with self._lock:
-            running = self._progress.running(time.monotonic())
-            tasks = ", ".join(
-                f"{task.unit} ({f'{task.phase}, ' if task.phase else ''}{text_seconds(task.seconds)})"
-                for task in running[:10]
-            )
-            if tasks:
-                self._say(f"running: {tasks}; {told.counts(self._progress)}{self._left()}")
+            running = told.running(self._progress, time.monotonic())
+            if running:
+                self._say(f"{running}; {told.counts(self._progress)}{self._left()}")
 
     def _recap(self, stats: AggregateStats) -> None:
         took = text_seconds(time.monotonic() - self._began)
@@ -414,16 +387,7 @@ class CallbackModule(CallbackBase):
             dry = "check mode, nothing was changed: " if plays.is_check() else ""
             color = C.COLOR_ERROR if self._verdict.get("failed") else C.COLOR_OK
             self._line(f"{dry}{self._verdict['status']} after {took}", color)
-            return
-        troubled = sorted({*stats.failures, *stats.dark})
-        if troubled:
-            self._line(f"failed on {', '.join(troubled)} after {took}", C.COLOR_ERROR)
+        elif stats.failures or stats.dark:
+            self._line(f"failed on {', '.join(sorted({*stats.failures, *stats.dark}))} after {took}", C.COLOR_ERROR)
         elif self._level <= _LEVELS["info"]:
             self._line(f"ended well in {took}", C.COLOR_OK)
-
-
-def _window(content: t.Mapping[str, t.Any]) -> int:
-    """How many units may be in flight, as the plan's result says it."""
-    facts = content.get("ansible_facts") or {}
-    found = content.get("window", facts.get("lockstep_window"))
-    return int(str(found)) if str(found).isdigit() else 0

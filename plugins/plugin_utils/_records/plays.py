@@ -105,3 +105,10 @@ def is_quotable(result: CallbackTaskResult) -> bool:
     """Whether a failure's message was written by us: by a module of the collection, or in a playbook."""
     action = str(result.task.action)
     return action.startswith(_OUR_MODULES) or action.removeprefix("ansible.builtin.") in _QUOTABLE
+
+
+def window_of(content: t.Mapping[str, t.Any]) -> int:
+    """How many units may be in flight, as the plan's result says it; 0 for any number."""
+    facts = content.get("ansible_facts") or {}
+    found = content.get("window", facts.get("lockstep_window"))
+    return int(str(found)) if str(found).isdigit() else 0

@@ -20,10 +20,17 @@ from rich.text import Text
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import told
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.progress import Progress, text_seconds
 
+_RUNNER = "AWX_ISOLATED_DATA_DIR"
+"""Set by ansible-runner, which gives its jobs a terminal that nobody looks at."""
 _BAR = 30
 _MOST_LINES = 12
 _AT_LEAST_SECONDS = 0.2
 """Between two drawings, since making the text costs milliseconds of the controller."""
+
+
+def is_watched() -> bool:
+    """Whether standard output is a terminal that can be drawn anew, and that somebody looks at."""
+    return sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb" and _RUNNER not in os.environ
 
 
 class View(t.Protocol):

@@ -29,6 +29,28 @@ def counts(progress: Progress) -> str:
     return ", ".join(found) or "nothing planned"
 
 
+def ahead(progress: Progress) -> str:
+    """What is ahead, when units begin to move."""
+    return f"{len(progress.units)} units{f', {progress.window} at a time' if progress.window else ''}"
+
+
+def running(progress: Progress, now: float) -> str:
+    """What runs, and for how long; empty when nothing does."""
+    found = [
+        f"{task.unit} ({f'{task.phase}, ' if task.phase else ''}{text_seconds(task.seconds)})"
+        for task in progress.running(now)[:10]
+    ]
+    return f"running: {', '.join(found)}" if found else ""
+
+
+def message(result: t.Mapping[str, t.Any]) -> str | None:
+    """The message of a debug task, in lines; None where it shows something else."""
+    found = result.get("msg")
+    if found is None:
+        return None
+    return "\n".join(str(line) for line in found) if isinstance(found, list) else str(found)
+
+
 def time_left(seconds: float | None) -> str:
     """The end of a line, if anything is known about the time left."""
     return "" if seconds is None or seconds < 1 else f", about {text_seconds(seconds)} left"
