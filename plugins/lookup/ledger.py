@@ -24,6 +24,9 @@ options:
         C(averageDeploymentTime) in seconds and C(rollbackRate) in percent.
       - V(durations) are the median seconds each unit took in its last successful runs, for estimates.
       - V(progress) says how far the deployment O(deployment_id) is, V(deployment) all that is known of it.
+      - Of a blue-green deployment that includes C(blue_environment) and C(green_environment) (sites, and the copies on
+        which their new releases were seen), C(switch_time), C(switch_result) with C(blue), C(green) and C(switched) for
+        each site, C(blue_retained) and C(validation_failures).
     type: list
     elements: str
     required: true

@@ -185,11 +185,7 @@ def _of_shares(options: t.Mapping[str, t.Any]) -> list[str]:
     shared = traffic.shares(options)
     if not shared["steps"]:
         return []
-    caches = (
-        "while visitors are shared out, both releases keep caches of their own: a setting changed through one may be "
-        "seen late through the other, and realtime messages don't get across"
-    )
-    found = [caches]
+    found = ["while visitors are shared out, realtime messages of one release don't get to visitors of the other"]
     if shared["hold"]:
         found.append(
             "traffic_strategy: a_b_test: the run lasts until somebody ends the share of each site: playbooks/split.yml"

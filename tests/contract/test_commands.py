@@ -11,6 +11,7 @@ import json
 import re
 
 import pytest
+import redis
 
 from tests.contract.subject import OTHER, SITE, Subject
 
@@ -160,6 +161,28 @@ def test_set_config_parses_values_only_when_told(configuring: Subject) -> None:
 def test_clear_cache_is_silent_with_redis_down(subject: Subject) -> None:
     with subject.without("redis:redis-cache"):
         assert subject.bench.site(SITE, "clear-cache").returncode == 0
+
+
+def test_clear_cache_leaves_what_waits_to_be_written_to_the_database(configuring: Subject) -> None:
+    bench = configuring.bench
+    start = f"{bench.site_config(SITE)['db_name']}|"
+    record = json.dumps({"doctype": "Access Log", "export_from": "nothing"})
+    with redis.Redis.from_url(bench.config["redis_cache"]) as cache:
+        cache.rpush(f"{start}insert_queue_for_Access Log", record)
+        cache.set(f"{start}some_cache", "1")
+        bench.site(SITE, "clear-cache")
+        assert cache.lrange(f"{start}insert_queue_for_Access Log", 0, -1) == [record.encode()]
+        assert cache.get(f"{start}some_cache") is None
+        cache.delete(f"{start}insert_queue_for_Access Log")
+
+
+def test_hooks_say_which_keys_are_no_cache(subject: Subject) -> None:
+    args = json.dumps(["persistent_cache_keys", ["none"]])
+    done = subject.bench.site(SITE, "execute", "frappe.get_hooks", "--args", args)
+    assert {"insert_queue_for_*", "global_search_queue"} <= set(json.loads(done.stdout.splitlines()[-1]))
+    args = json.dumps(["no_such_hook", ["none"]])
+    done = subject.bench.site(SITE, "execute", "frappe.get_hooks", "--args", args)
+    assert json.loads(done.stdout.splitlines()[-1]) == ["none"]
 
 
 def test_doctor_and_show_pending_jobs_are_return_code_0(configuring: Subject) -> None:

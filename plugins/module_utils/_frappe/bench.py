@@ -88,13 +88,20 @@ class Bench:
                 detail=done.tail(20),
             )
 
-    def execute(self, site: str, method: str, timeout: float = LOOK_TIMEOUT) -> t.Any:
+    def execute(self, site: str, method: str, *arguments: t.Any, timeout: float = LOOK_TIMEOUT) -> t.Any:
         """Call a Python function of an app for a site and return what it printed as JSON.
+
+        Args:
+            site: The site.
+            method: The function, with its module.
+            arguments: What it is called with: texts, numbers and lists of them.
+            timeout: Seconds it may take.
 
         Raises:
             LockstepError: It failed, or printed something else.
         """
-        done = self.run("--site", site, "execute", method, timeout=timeout)
+        given = ["--args", json.dumps(arguments)] if arguments else []
+        done = self.run("--site", site, "execute", method, *given, timeout=timeout)
         lines = [line for line in done.stdout.splitlines() if line.strip()]
         try:
             return json.loads(lines[-1])

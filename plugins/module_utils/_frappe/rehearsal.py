@@ -104,9 +104,9 @@ class Rehearsal:
             step: The journal's step of the phase it is part of.
 
         Returns:
-            ``source`` (the backup's id, or ``live copy``), ``source_age`` (s), ``refreshed`` (how many tables came from
-            the live database), ``seconds`` of ``restore``, ``migrate``, ``verify`` and, after a restored backup,
-            ``refresh``; ``additive``, ``reasons`` (what is no addition, in words), ``touched_tables``,
+            ``copy`` (its name), ``source`` (the backup's id, or ``live copy``), ``source_age`` (s), ``refreshed`` (how
+            many tables came from the live database), ``seconds`` of ``restore``, ``migrate``, ``verify`` and, after a
+            restored backup, ``refresh``; ``additive``, ``reasons`` (what is no addition, in words), ``touched_tables``,
             ``schema_difference``, ``checks`` with ``passed`` and ``failed``, ``freeze_seconds`` (the freeze to expect),
             ``warnings``.
 
@@ -170,6 +170,7 @@ class Rehearsal:
         )
         seconds = {**copy.seconds, **self._seconds}
         return {
+            "copy": site.name,
             "source": copy.source,
             "source_age": copy.age,
             "refreshed": copy.refreshed,

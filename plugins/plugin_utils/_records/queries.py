@@ -46,7 +46,10 @@ def history(
 
 
 def deployment(connection: sa.Connection, deployment_id: str) -> dict[str, t.Any] | None:
-    """One deployment with its units and their phases, and what became of each stage on each site."""
+    """One deployment with its units and their phases, and what became of each stage on each site.
+
+    One by blue-green has what :func:`results.of_blue_green` returns as well.
+    """
     row = connection.execute(sa.select(deployments).where(deployments.c.id == deployment_id)).first()
     if row is None:
         return None
@@ -65,7 +68,8 @@ def deployment(connection: sa.Connection, deployment_id: str) -> dict[str, t.Any
         for unit in _units(connection, deployment_id)
     ]
     stages = results.of_stages(row.stages, found_units, _failed_checks(connection, deployment_id))
-    return _deployment(row) | {"stages": stages, "units": found_units}
+    found = _deployment(row) | {"stages": stages, "units": found_units}
+    return found | results.of_blue_green(found_units) if row.strategy == model.BLUE_GREEN else found
 
 
 def _failed_checks(connection: sa.Connection, deployment_id: str) -> dict[str, list[str]]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What became of each stage of a deployment on each site, with the names of the source document (SPEC.md, J2).
+"""What became of a deployment's stages and of its green side, with the names of the source document (SPEC.md, J2, E4).
 
 Units carry a site through all of its stages at once, so the stages share its backup, its migration and its times.
 """
@@ -68,6 +68,51 @@ def of_site(unit: _Row, apps: t.Collection[str]) -> dict[str, t.Any]:
         "start_time": unit["started_at"],
         "end_time": unit["ended_at"],
     }
+
+
+def of_blue_green(units: t.Sequence[_Row]) -> dict[str, t.Any]:
+    """What a blue-green deployment came to.
+
+    Args:
+        units: With their ``phases``, as the ledger has them.
+
+    Returns:
+        ``blue_environment`` (the sites), ``green_environment`` (the copies on which their new releases were seen),
+        ``switch_time`` (when the last one was moved), ``switch_result`` with ``blue``, ``green`` (None where nothing
+        had to be seen on a copy) and ``switched`` (whether the new release serves the site), ``blue_retained``
+        (whether a release that was left is still kept running for a way back), ``validation_failures``.
+    """
+    sites = [unit for unit in units if unit["site"]]
+    prepared = {unit["site"]: _phase(unit, "prepare") or {} for unit in sites}
+    copies = {site: phase.get("copy") for site, phase in prepared.items()}
+    moved = [phase["ended_at"] for unit in sites for phase in unit["phases"] if _is_switch(phase)]
+    return {
+        "blue_environment": list(prepared),
+        "green_environment": [copy for copy in copies.values() if copy],
+        "switch_time": max(moved, default=None),
+        "switch_result": [
+            {
+                "blue": unit["site"],
+                "green": copies[unit["site"]],
+                "switched": unit["state"] in (*model.DONE, "kept") and any(map(_is_switch, unit["phases"])),
+            }
+            for unit in sites
+        ],
+        "blue_retained": any(_is_retained(unit) for unit in sites),
+        "validation_failures": [
+            f"{unit['site']}: {unit['error']}" for unit in sites if unit["error"] and unit["error_phase"] == "prepare"
+        ],
+    }
+
+
+def _is_retained(unit: _Row) -> bool:
+    """Whether the release that a site left was kept running."""
+    retired = _phase(unit, "retire") or {}
+    return unit["state"] in model.DONE and bool(retired.get("retained_until"))
+
+
+def _is_switch(phase: _Row) -> bool:
+    return (phase["phase"], phase["direction"], phase["status"]) == ("switch", "forward", "completed")
 
 
 def _phase(unit: _Row, name: str) -> dict[str, t.Any] | None:

@@ -16,6 +16,7 @@ import threading
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.manifest import Manifest
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.ledger import Ledger
 from tests.integration.frappe.ground import BREAKS_PATCH
 from tests.integration.stage import NEW, Stage
 from tests.support.asking import ask
@@ -176,6 +177,15 @@ def greens(stage: Stage, sites: t.Iterable[str]) -> list[str]:
         paths = [os.path.join(context.bench(release).sites_folder, site) for release in others]
         found += [path for path in paths if os.path.lexists(path)]
     return found
+
+
+def ledger_of(stage: Stage) -> dict[str, t.Any]:
+    """What the controller's ledger says of the deployment that was the last."""
+    ledger = Ledger.existing(environ=stage.environment())
+    assert ledger is not None
+    with contextlib.closing(ledger):
+        latest = ledger.history("shop", "staging", limit=1)[0]
+        return dict(ledger.deployment(latest["deployment_id"]) or {})
 
 
 def manifest_of(stage: Stage, site: str) -> dict[str, t.Any]:

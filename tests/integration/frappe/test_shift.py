@@ -13,8 +13,10 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.decision import Decision
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import address
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.redis import Connection
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.retirement import Retirement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import shift
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_rollback import SiteRollback
@@ -222,6 +224,53 @@ def test_a_share_that_is_held_ends_by_somebodys_word(ground: Ground, found: As, 
         assert (result[0] is None) == promote
         assert promote or "ada ended it: it sells less" in str(result[0])
         assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
+def test_what_is_changed_on_one_side_of_a_share_is_not_read_from_the_cache_of_the_other(
+    ground: Ground, found: As, additive: list[App]
+) -> None:
+    unit = ground.unit(TWO, additive, steps=(50,), step_wait=0, hold=True, on_inconclusive="go_on")
+    to_do = unit.to_do()
+    unit.advance(PHASES[: PHASES.index("shift")], to_do, undo_on_failure=True)
+    result: list[Exception | None] = []
+    held = threading.Thread(target=_advance, args=(unit, to_do, result))
+    held.start()
+    wait_until(lambda: ground.context.traffic(TWO).slots.percent() == 50, 60, "half of the visitors are there")
+    old, new = (ground.context.bench(ground.context.require_release(to_do[side])) for side in ("from", "to"))
+    for number, (here, there) in enumerate(((old, new), (new, old))):
+        before, now = f"before {number}", f"now {number}"
+        for bench in (here, there):
+            bench.run("--site", TWO, "execute", "frappe.db.set_global", "--args", f'["colour", "{before}"]')
+        assert there.execute(TWO, "frappe.db.get_global", "colour") == before, "it has cached that"
+        here.run("--site", TWO, "execute", "frappe.db.set_global", "--args", f'["colour", "{now}"]')
+        assert there.execute(TWO, "frappe.db.get_global", "colour") == now
+    deployment_id = str(ground.journal(TWO).deployment_id)
+    Decision(ground.context.unit_folder(TWO)).take(deployment_id, promote=True, by="ada", reason="it sells more")
+    held.join(120)
+    assert result == [None]
+    ground.stage.bench.sql(TWO, "DELETE FROM `tabDefaultValue` WHERE defkey = 'colour'")
+    assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
+def test_what_waits_in_a_releases_redis_for_the_database_goes_along_there_and_back(
+    ground: Ground, found: As, additive: list[App]
+) -> None:
+    old = ground.context.bench(ground.context.live_release(TWO))
+    key = f"{ground.site(TWO).config()['db_name']}|insert_queue_for_Access Log"
+    with Connection(address(old)) as cache:
+        cache.call("RPUSH", key, "printed by ada")
+    ground.deploy(TWO, additive)
+    new = ground.context.bench(ground.context.live_release(TWO))
+    with Connection(address(old)) as left, Connection(address(new)) as taken:
+        assert left.call("LRANGE", key, "0", "-1") == []
+        assert taken.call("LRANGE", key, "0", "-1") == [b"printed by ada"]
+        taken.call("RPUSH", key, "exported by bob")
+    assert ground.roll_back(TWO).status == "restored"
+    with Connection(address(old)) as cache:
+        assert cache.call("LRANGE", key, "0", "-1") == [b"printed by ada", b"exported by bob"]
+        cache.call("DEL", key)
     found.require()
 
 

@@ -66,6 +66,14 @@ def test_blue_green_freezes_nobody_before_every_green_was_seen_on_a_copy(bench: 
         assert 0 < run.freezes[site] < 60
         assert f"{site} {run.freezes[site]:.1f} s" in verdict.partition("Writes were blocked for: ")[2]
     assert strategies.left_of_rehearsals(bench) == []
+    known = strategies.ledger_of(bench)
+    copies = known["green_environment"]
+    assert [copy.rpartition("_green_")[0] for copy in copies] == known["blue_environment"] == list(BLUE_GREEN)
+    assert known["switch_result"] == [
+        {"blue": site, "green": copy, "switched": True} for site, copy in zip(BLUE_GREEN, copies, strict=True)
+    ]
+    assert known["started_at"] < known["switch_time"] < known["ended_at"]
+    assert (known["blue_retained"], known["validation_failures"]) == (False, [])
 
 
 def test_a_canary_takes_wave_after_wave_and_share_after_share_to_the_new_release(bench: Stage) -> None:
@@ -117,6 +125,9 @@ def test_a_blue_green_of_which_one_rehearsal_fails_freezes_nobody_and_leaves_no_
         assert run.phases(site) == {"prepare": "undone"}, "it got no further"
         assert run.journals[site]["status"] == "restored"
     assert f"Failed: {UNREHEARSED[1]} in prepare: the migration was rehearsed on a copy" in verdict
+    known = strategies.ledger_of(bench)
+    assert [told.partition(": ")[0] for told in known["validation_failures"]] == [UNREHEARSED[1]]
+    assert [entry["switched"] for entry in known["switch_result"]] == [False, False]
     assert strategies.left_of_rehearsals(bench) == []
     assert strategies.greens(bench, UNREHEARSED) == []
 

@@ -289,6 +289,43 @@ def test_a_site_that_failed_tells_which_apps_it_has_not_got_and_why(ledger: Ledg
     assert (found["migration"], found["backup"]) == ({"status": "failed", "seconds": 2.0}, None)
 
 
+def test_a_blue_green_tells_which_copies_it_saw_and_what_was_switched(ledger: Ledger) -> None:
+    ledger.plan(PLAN | {"strategy": "blue-green"})
+    ledger.begin(ID)
+    ledger.record(ID, [event("started", 1)])
+    for second, phase, detail in (
+        (2, "prepare", {"rehearsal": "passed", "copy": "site1.local_green_20261120184502"}),
+        (4, "switch", {"release": "r2"}),
+        (6, "retire", {"stopped": False, "retained_until": "2026-11-20T19:45:00Z"}),
+    ):
+        ledger.record(ID, [event("phase", second, phase=phase, status="completed", seconds=1.0, detail=detail)])
+    ledger.record(ID, [event("state", 7, state="retired", changed=True), event("finished", 7, status="completed")])
+    found = known(ledger)
+    assert found["blue_environment"] == ["site1.local"]
+    assert found["green_environment"] == ["site1.local_green_20261120184502"]
+    assert found["switch_time"] == "2026-11-20T18:45:04.000Z"
+    assert found["switch_result"] == [
+        {"blue": "site1.local", "green": "site1.local_green_20261120184502", "switched": True}
+    ]
+    assert (found["blue_retained"], found["validation_failures"]) == (True, [])
+
+
+def test_a_blue_green_tells_why_a_green_was_not_fit(ledger: Ledger) -> None:
+    ledger.plan(PLAN | {"strategy": "blue-green"})
+    ledger.begin(ID)
+    ledger.record(ID, [event("started", 1), event("phase", 2, phase="prepare", status="failed", seconds=2.0)])
+    ledger.record(ID, [event("failed", 3, message="the patch broke", phase="prepare")])
+    found = known(ledger)
+    assert found["validation_failures"] == ["site1.local: the patch broke"]
+    assert found["switch_result"] == [{"blue": "site1.local", "green": None, "switched": False}]
+    assert (found["switch_time"], found["blue_retained"], found["green_environment"]) == (None, False, [])
+
+
+def test_only_a_blue_green_has_two_sides(ledger: Ledger) -> None:
+    ledger.plan(PLAN)
+    assert "switch_result" not in known(ledger)
+
+
 def test_history_is_newest_first_and_counts_units(ledger: Ledger) -> None:
     for number in range(3):
         ledger.plan(PLAN | {"deployment_id": f"d{number}"})

@@ -30,8 +30,8 @@ def warned(selected: t.Sequence[t.Any] = (SITE,), strategy: str = "rolling", **g
 
 
 @pytest.mark.parametrize("strategy", ["gradual", "canary", "a_b_test"])
-def test_releases_that_share_visitors_are_said_to_have_caches_of_their_own(strategy: str) -> None:
-    assert "both releases keep caches of their own" in warned(traffic_strategy=strategy)
+def test_of_releases_that_share_visitors_it_is_said_what_does_not_get_across(strategy: str) -> None:
+    assert "realtime messages of one release don't get to visitors of the other" in warned(traffic_strategy=strategy)
     assert ("the run lasts until somebody ends the share" in warned(traffic_strategy=strategy)) == (
         strategy == "a_b_test"
     )

@@ -25,6 +25,9 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.rehearsal 
 #: Folders of a site with users' files, below its data.
 FILE_FOLDERS = ("public", "private/files")
 
+#: What events tell of a rehearsal.
+_TOLD = ("copy", "source", "source_age", "additive", "reasons", "touched_tables", "warnings")
+
 
 class Prepare(Phase):
     """Link the site into the new release, passive, rehearse its migration, copy its files: outside of the freeze."""
@@ -106,7 +109,7 @@ def _told(found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     seconds = found["seconds"]
     return {
         "rehearsal": "passed",
-        **{name: found[name] for name in ("source", "source_age", "additive", "reasons", "touched_tables", "warnings")},
+        **{name: found[name] for name in _TOLD},
         **{f"{part}_seconds": seconds[part] for part in ("restore", "migrate", "verify")},
         "checks": len(found["checks"]["passed"]),
         "freeze_estimate": found["freeze_seconds"],

@@ -18,9 +18,14 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.decision imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache_relay import CacheRelay
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.switch import move
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.switch import (
+    await_jobs,
+    await_requests,
+    move,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.split import Both, compare, told
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.rules import Rules
 
@@ -50,14 +55,21 @@ class Shift(Phase):
         deployment = self._deployment
         if not deployment.steps:
             return {"skipped": True, "reason": "all visitors were taken to the new release at once"}
-        # Where an attempt died that had taken all of them along, they have to stay.
-        if deployment.traffic.current() != deployment.context.runtime(deployment.after).folder:
+        with contextlib.ExitStack() as together:
             try:
-                self._take_along(step)
+                database = deployment.database().name
+                relay = CacheRelay.between(deployment.old, deployment.new, deployment.site.name, database)
+                together.enter_context(relay)
+                # Where an attempt died that had taken all of them along, they have to stay.
+                if deployment.traffic.current() != deployment.context.runtime(deployment.after).folder:
+                    self._take_along(step)
             except Exception as error:
                 raise self._sent_back(error, step) from error
-        leads = deployment.traffic.slots.sides()
-        move(deployment, deployment.before, deployment.after)
+            leads = deployment.traffic.slots.sides()
+            move(deployment, deployment.before, deployment.after)
+            # Who is still at work in the release that was left may change what this one has cached.
+            await_requests(deployment)
+            await_jobs(deployment)
         return {"release": deployment.after.id, "percent": 100, "judgement": self._summary(leads, step)}
 
     def undo(self, step: Step) -> dict[str, t.Any]:

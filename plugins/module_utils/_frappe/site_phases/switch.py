@@ -14,7 +14,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache, hand_over
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
@@ -91,6 +92,8 @@ class Switch(Phase):
 def move(deployment: SiteDeployment, source: Release, target: Release) -> None:
     """Take scheduler and all visitors of a site from one release to another, and believe it from outside.
 
+    What waits in the one's Redis to be written to the database goes along.
+
     Raises:
         LockstepError: The other release doesn't listen, or doesn't answer from outside.
     """
@@ -98,7 +101,21 @@ def move(deployment: SiteDeployment, source: Release, target: Release) -> None:
     deployment.placement.deactivate(old)
     deployment.traffic.switch(deployment.context.runtime(target).folder)
     deployment.placement.activate(new)
+    take_waiting(deployment, old, new)
     SiteHealth(deployment).from_outside(target)
+
+
+def take_waiting(deployment: SiteDeployment, source: Bench, target: Bench) -> list[str]:
+    """Take along the records that wait in a release's Redis to be written to the database.
+
+    Returns:
+        What an administrator should know: visitors are moved all the same, not least where that Redis is gone.
+    """
+    try:
+        hand_over(source, target, deployment.database().name)
+    except LockstepError as error:
+        return [f"records that waited in the Redis of {source.path} were not taken along: {error.message}"]
+    return []
 
 
 class Confirm(Phase):
@@ -136,19 +153,22 @@ class Retire(Phase):
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment, processes = self._deployment, Processes(self._deployment.context)
-        left = _await_jobs(deployment)
-        if deployment.options.blue_retention:
-            until = deployment.context.record.retain(deployment.before.id, deployment.options.blue_retention)
+        retention = deployment.options.blue_retention
+        left = await_jobs(deployment)
+        if not retention and not processes.in_use(deployment.before):
+            left += await_requests(deployment)
+        # Readers were with it until the switch, and what they do is noted, too.
+        left += take_waiting(deployment, deployment.old, deployment.new)
+        if retention:
+            until = deployment.context.record.retain(deployment.before.id, retention)
             return {"stopped": False, "retained_until": clock.told(until), "warnings": left}
-        if not processes.in_use(deployment.before):
-            left += _await_requests(deployment)
         return {"stopped": processes.stop_if_unused(deployment.before), "warnings": left}
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         return {"started": Processes(self._deployment.context).start(self._deployment.before)}
 
 
-def _await_jobs(deployment: SiteDeployment) -> list[str]:
+def await_jobs(deployment: SiteDeployment) -> list[str]:
     """Wait for jobs that requests which only read put into the old release's queue during the freeze.
 
     Returns:
@@ -164,7 +184,7 @@ def _await_jobs(deployment: SiteDeployment) -> list[str]:
     return [f"{len(left.running)} running and {len(left.queued)} queued jobs are left in {where}"]
 
 
-def _await_requests(deployment: SiteDeployment) -> list[str]:
+def await_requests(deployment: SiteDeployment) -> list[str]:
     """Wait for readers whose request the old release got before the switch and is still at work on.
 
     Its processes end what they are at when they are stopped, but not for as long as a request may take.

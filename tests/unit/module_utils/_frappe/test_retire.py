@@ -28,6 +28,7 @@ class Left:
         self.web = folder / "web.sock"
         self.needed = False
         self.open_when_stopped: int | None = None
+        self.open_when_emptied: int | None = None
 
     def in_use(self, _release: t.Any) -> bool:
         return self.needed
@@ -36,6 +37,11 @@ class Left:
         self.open_when_stopped = switch.wait_until_idle(str(self.web), 0)
         return not self.needed
 
+    def hand_over(self, _source: t.Any, target: t.Any) -> list[str]:
+        assert target == "the new bench"
+        self.open_when_emptied = switch.wait_until_idle(str(self.web), 0)
+        return []
+
     def retire(self) -> dict[str, t.Any]:
         runtime = types.SimpleNamespace(socket=lambda _name: str(self.web))
         deployment: t.Any = types.SimpleNamespace(
@@ -43,6 +49,7 @@ class Left:
             before=types.SimpleNamespace(id="cafe0123"),
             options=types.SimpleNamespace(blue_retention=0),
             old=types.SimpleNamespace(common_config=lambda: {"http_timeout": PATIENCE}),
+            new="the new bench",
         )
         return Retire(deployment).run(t.cast(t.Any, None))
 
@@ -60,7 +67,8 @@ class Left:
 @pytest.fixture
 def left(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Left:
     found = Left(tmp_path)
-    monkeypatch.setattr(switch, "_await_jobs", lambda _deployment: [])
+    monkeypatch.setattr(switch, "await_jobs", lambda _deployment: [])
+    monkeypatch.setattr(switch, "take_waiting", lambda _deployment, source, target: found.hand_over(source, target))
     monkeypatch.setattr(switch, "Processes", lambda _context: found)
     return found
 
@@ -79,7 +87,7 @@ def test_a_release_is_stopped_as_soon_as_it_has_answered(left: Left, monkeypatch
         open_request.enter_context(left.reader())
         monkeypatch.setattr(live.time, "sleep", lambda _seconds: open_request.close())
         assert left.retire() == {"stopped": True, "warnings": []}
-    assert left.open_when_stopped == 0
+    assert (left.open_when_emptied, left.open_when_stopped) == (0, 0)
 
 
 def test_nobody_waits_for_a_release_that_other_sites_are_on(left: Left) -> None:

@@ -292,8 +292,8 @@ def log_error(title: str | None = None, message: str | None = None) -> None:
 
 
 def clear_cache() -> None:
-    """Delete all keys of this site's database; says nothing when Redis is down."""
-    local.cache.delete_keys("")
+    """Delete all keys of this site's database but those that are no cache; says nothing when Redis is down."""
+    local.cache.delete_keys("", but=get_hooks("persistent_cache_keys"))
 
 
 def enqueue(method: str | t.Callable[..., t.Any], queue: str = "default", **kwargs: t.Any) -> t.Any:

@@ -17,3 +17,4 @@ scheduler_events = {
     "hourly": ["frappe.tasks.delete_expired_sessions"],
     "daily": ["frappe.tasks.clear_error_logs"],
 }
+persistent_cache_keys = ["insert_queue_for_*", "global_search_queue"]

@@ -66,12 +66,13 @@ class RedisCache:
         self._seen.pop(name, None)
         self._quietly(lambda client: client.delete(name))
 
-    def delete_keys(self, prefix: str) -> None:
+    def delete_keys(self, prefix: str, but: t.Sequence[str] = ()) -> None:
         start = self.make_key(prefix)
+        kept = tuple(self.make_key(pattern.rstrip("*")) for pattern in but)
         self._seen = {name: value for name, value in self._seen.items() if not name.startswith(start)}
 
         def delete(client: t.Any) -> None:
-            names = client.keys(start + b"*")
+            names = [name for name in client.keys(start + b"*") if not name.startswith(kept)]
             if names:
                 client.delete(*names)
 

@@ -1,0 +1,213 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two releases that serve one site at once, each told what the other one's cache was told to forget.
+
+Each has a Redis of its own. Who changes a document makes the release that served him forget it; in the other one it
+would be what it was until somebody clears the cache. So whatever is removed from one is removed from the other. Redis
+notifies of keys that are gone only where they were there, so commands are followed instead (MONITOR).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import threading
+import time
+import typing as t
+import uuid
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import cache
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.redis import Connection
+
+#: A key, and a field, that nobody has: what is removed along with it was removed by a relay, which goes no further.
+_MARK = b"lockstep:relayed"
+
+#: How Frappe removes what it cached (frappe/utils/redis_wrapper.py). It lists keys (KEYS) to remove all of them.
+_REMOVING = frozenset({b"DEL", b"UNLINK", b"HDEL"})
+_LISTING = b"KEYS"
+_EMPTYING = frozenset({b"FLUSHALL", b"FLUSHDB"})
+
+#: ``+1339518083.107412 [0 127.0.0.1:60866] "keys" "*"``; what a script does is told with ``lua`` for an address.
+_COMMAND = re.compile(rb'\+[\d.]+ \[\d+ (.*?)\] ("(?:[^"\\]|\\.)*"(?: "(?:[^"\\]|\\.)*")*)')
+_WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+_ESCAPED = re.compile(rb"\\(x[0-9a-f]{2}|.)", re.DOTALL)
+_SPECIAL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
+
+_AGAIN = 1.0  # seconds after which a Redis that did not answer is asked again
+_AT_MOST = 5.0  # seconds that the end waits for what was removed before
+_CHUNK = 65536
+
+
+class Own(t.NamedTuple):
+    """Which keys are a site's.
+
+    Attributes:
+        start: What they begin with.
+        kept: What those of them begin with that are no cache, and stay where they are.
+    """
+
+    start: bytes
+    kept: tuple[bytes, ...]
+
+    def has(self, key: bytes) -> bool:
+        """Whether a key, or a pattern of keys, is of the site's cache."""
+        return key.startswith(self.start) and not key.startswith(self.kept)
+
+
+def removal(line: bytes, own: Own) -> list[bytes] | None:
+    """The command that removes the same elsewhere; None if a line of MONITOR's tells of no removal, or of a relay's.
+
+    Args:
+        line: The line, without its end.
+        own: Which keys are the site's.
+
+    Returns:
+        A command of Redis; for whatever a pattern fits, ``KEYS`` and the pattern.
+    """
+    found = _COMMAND.fullmatch(line)
+    if found is None or found[1] == b"lua":
+        return None
+    words = [_plain(word) for word in _WORD.findall(found[2])]
+    verb, rest = words[0].upper(), words[1:]
+    if verb in _EMPTYING:
+        return [_LISTING, own.start + b"*"]
+    if not rest or _MARK in rest:
+        return None
+    if verb == _LISTING:
+        return [verb, rest[0]] if own.has(rest[0]) else None
+    if verb == b"HDEL":
+        return [verb, *rest, _MARK] if own.has(rest[0]) else None
+    keys = [key for key in rest if own.has(key)] if verb in _REMOVING else []
+    return [verb, *keys, _MARK] if keys else None
+
+
+def _plain(word: bytes) -> bytes:
+    """A word as it was before Redis made it fit to print."""
+
+    def one(found: re.Match[bytes]) -> bytes:
+        code = found[1]
+        return bytes.fromhex(code[1:].decode()) if len(code) > 1 else _SPECIAL.get(code, code)
+
+    return _ESCAPED.sub(one, word)
+
+
+class CacheRelay:
+    """Carries what is removed from either cache to the other, as long as its context lasts.
+
+    While one of them can't be reached nothing can be carried, so all that the other knows of the site is forgotten when
+    it can again. It is forgotten in the beginning, too, for what happened before.
+
+    Args:
+        one: The address of a Redis.
+        other: The address of another one.
+        own: Which keys are carried.
+    """
+
+    def __init__(self, one: str, other: str, own: Own) -> None:
+        self._ways = [_Way(one, other, own), _Way(other, one, own)]
+
+    @classmethod
+    def between(cls, one: Bench, other: Bench, site: str, database: str) -> CacheRelay:
+        """The relay between two releases that serve a site.
+
+        Args:
+            one: A release.
+            other: Another one.
+            site: The site.
+            database: The name of its database.
+
+        Raises:
+            LockstepError: They can't be asked which keys are no cache.
+        """
+        kept = {key for bench in (one, other) for key in cache.kept_keys(bench, site, database)}
+        own = Own(cache.own_keys(database).encode(), tuple(key.encode() for key in sorted(kept)))
+        return cls(cache.address(one), cache.address(other), own)
+
+    def __enter__(self) -> CacheRelay:
+        for way in self._ways:
+            way.start()
+        for way in self._ways:
+            way.begun.wait()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for way in self._ways:
+            way.end()
+
+
+class _Way(threading.Thread):
+    """From one cache to the other, however often either is lost.
+
+    Attributes:
+        begun: Set when it carries, or could not the first time.
+    """
+
+    def __init__(self, source: str, target: str, own: Own) -> None:
+        super().__init__(daemon=True)
+        self.begun = threading.Event()
+        self._source, self._target, self._own = source, target, own
+        self._over = threading.Event()
+        # Said to the source when it is over: all that was removed before has been heard of by then.
+        self._last = f"lockstep:{uuid.uuid4().hex}".encode()
+
+    def end(self) -> None:
+        """Carry what was removed until now, and nothing more."""
+        self._over.set()
+        with contextlib.suppress(LockstepError), Connection(self._source) as connection:
+            connection.call("ECHO", self._last)
+        self.join()
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            # Whether a release can live without its Redis is not for us to judge.
+            with contextlib.suppress(LockstepError):
+                self._carry()
+            self.begun.set()
+            self._over.wait(_AGAIN)
+
+    def _carry(self) -> None:
+        with Connection(self._source) as source, Connection(self._target) as target:
+            source.socket.settimeout(_AGAIN)
+            source.send("MONITOR")
+            lines = self._lines(source)
+            answer = next(lines, b"")
+            if answer != b"+OK":
+                raise LockstepError(f"Redis at {source.where} does not tell what it is told: {answer!r}")
+            self._remove(target, [_LISTING, self._own.start + b"*"])
+            self.begun.set()
+            for line in lines:
+                command = removal(line, self._own)
+                if command is not None:
+                    self._remove(target, command)
+
+    def _lines(self, source: Connection) -> t.Iterator[bytes]:
+        """What a Redis tells, line by line, until the last that matters."""
+        rest = b""
+        deadline: float | None = None
+        while deadline is None or time.monotonic() < deadline:
+            if self._over.is_set() and deadline is None:
+                deadline = time.monotonic() + _AT_MOST
+            try:
+                part = source.socket.recv(_CHUNK)
+            except socket.timeout:
+                continue
+            except OSError as error:
+                raise LockstepError(f"Redis at {source.where} has gone: {error}") from error
+            if not part:
+                raise LockstepError(f"Redis at {source.where} has gone")
+            *lines, rest = (rest + part).split(b"\r\n")
+            for line in lines:
+                if self._last in line:
+                    return
+                yield line
+
+    def _remove(self, target: Connection, command: t.Sequence[bytes]) -> None:
+        if command[0] == _LISTING:
+            cache.forget(target, command[1], [key.decode() for key in self._own.kept])
+        else:
+            target.call(*command)

@@ -1,0 +1,148 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two releases' caches of one site, each a Redis of its own."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import typing as t
+
+import pytest
+import redis
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import cache
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache_relay import CacheRelay, Own
+from tests.support.daemons import wait_until
+from tests.support.services import Redis
+
+pytestmark = pytest.mark.integration
+
+NAME = "_5e5f"
+QUEUE = f"{NAME}|insert_queue_for_Access Log"
+OWN = Own(f"{NAME}|".encode(), (f"{NAME}|insert_queue_for_".encode(), f"{NAME}|global_search_queue".encode()))
+
+
+class Side(t.NamedTuple):
+    server: Redis
+    client: redis.Redis
+    bench: Bench
+
+
+@pytest.fixture
+def sides(tmp_path: pathlib.Path) -> t.Iterator[tuple[Side, Side]]:
+    """The caches of two releases."""
+    found = []
+    servers = [Redis(tmp_path, name) for name in ("one", "other")]
+    try:
+        for server in servers:
+            server.start()
+            folder = tmp_path / f"bench-{server.name}"
+            (folder / "sites").mkdir(parents=True)
+            (folder / "sites" / "common_site_config.json").write_text(json.dumps({"redis_cache": server.url}))
+            bench = Bench(str(folder), "root", "bench")
+            found.append(Side(server, redis.Redis.from_url(server.url), bench))
+        yield found[0], found[1]
+    finally:
+        for side in found:
+            side.client.close()
+        for server in servers:
+            server.stop()
+
+
+def relay(sides: tuple[Side, Side]) -> CacheRelay:
+    return CacheRelay(sides[0].server.url, sides[1].server.url, OWN)
+
+
+def commands(side: Side) -> int:
+    """How many commands a Redis was given, but for those that ask it that."""
+    return int(side.client.info("stats")["total_commands_processed"])
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_what_one_release_forgets_the_other_one_forgets(sides: tuple[Side, Side], backwards: bool) -> None:
+    source, target = (side.client for side in (reversed(sides) if backwards else sides))
+    with relay(sides):
+        target.mset({f"{NAME}|doc": "old", f"{NAME}|stays": "x", "_other|doc": "x", "assets_json": "x"})
+        target.hset(f"{NAME}|bootinfo", mapping={"ada": "old", "bob": "x"})
+        target.mset({f"{NAME}|document_cache::Item::1": "old", f"{NAME}|document_cache::Item::2": "old"})
+        # It has none of it itself, so its Redis has nothing to notify of.
+        source.unlink(f"{NAME}|doc", "_other|doc", "assets_json")
+        source.hdel(f"{NAME}|bootinfo", "ada")
+        source.keys(f"{NAME}|document_cache::Item::*")
+    left = ("_other|doc", "assets_json", f"{NAME}|bootinfo", f"{NAME}|stays")
+    assert sorted(target.keys("*")) == sorted(name.encode() for name in left)
+    assert target.hkeys(f"{NAME}|bootinfo") == [b"bob"]
+
+
+def test_it_is_carried_at_once_and_not_in_the_end(sides: tuple[Side, Side]) -> None:
+    one, other = sides
+    with relay(sides):
+        other.client.set(f"{NAME}|doc", "old")
+        one.client.unlink(f"{NAME}|doc")
+        wait_until(lambda: not other.client.exists(f"{NAME}|doc"), 5, "it is told")
+
+
+def test_all_that_was_removed_before_the_end_is_carried(sides: tuple[Side, Side]) -> None:
+    one, other = sides
+    names = [f"{NAME}|{number}" for number in range(3000)]
+    with relay(sides):
+        other.client.mset(dict.fromkeys(names, "old"))
+        with one.client.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.unlink(name)
+            pipeline.execute()
+    assert other.client.keys(f"{NAME}|*") == []
+
+
+def test_a_relay_does_not_answer_itself(sides: tuple[Side, Side]) -> None:
+    one, other = sides
+    with relay(sides):
+        before = commands(one)
+        for _number in range(20):
+            one.client.unlink(f"{NAME}|doc")
+        other.client.set(f"{NAME}|last", "old")
+        one.client.unlink(f"{NAME}|last")
+        wait_until(lambda: not other.client.exists(f"{NAME}|last"), 5, "all before is carried, too")
+        # Ours, and the two that ask for the count; nothing came back.
+        assert commands(one) - before <= 23
+
+
+def test_what_happened_before_and_while_a_redis_was_away_is_forgotten(sides: tuple[Side, Side]) -> None:
+    one, other = sides
+    other.client.set(f"{NAME}|doc", "of before")
+    other.client.rpush(QUEUE, "kept")
+    with relay(sides):
+        assert other.client.keys(f"{NAME}|*") == [QUEUE.encode()], "what is no cache is left"
+        other.client.set(f"{NAME}|doc", "old")
+        one.server.stop()
+        one.server.start()
+        wait_until(lambda: not other.client.exists(f"{NAME}|doc"), 10, "nobody knows what was removed meanwhile")
+        assert other.client.lrange(QUEUE, 0, -1) == [b"kept"]
+
+
+def test_a_relay_whose_redis_is_gone_ends_all_the_same(sides: tuple[Side, Side]) -> None:
+    one, _other = sides
+    with relay(sides):
+        one.server.stop()
+    one.server.start()
+
+
+def test_what_waits_to_be_written_to_the_database_goes_along_once(sides: tuple[Side, Side]) -> None:
+    one, other = sides
+    records = [f"record {number}" for number in range(1203)]
+    one.client.rpush(QUEUE, *records)
+    one.client.rpush(f"{NAME}|global_search_queue", "a", "b")
+    one.client.rpush("_other|insert_queue_for_Access Log", "of another site")
+    one.client.set(f"{NAME}|doc", "cached")
+    other.client.rpush(QUEUE, "was there")
+    assert cache.hand_over(one.bench, other.bench, NAME) == 1205
+    assert other.client.lrange(QUEUE, 0, -1) == [b"was there", *(record.encode() for record in records)]
+    assert other.client.lrange(f"{NAME}|global_search_queue", 0, -1) == [b"a", b"b"]
+    assert sorted(one.client.keys("*")) == [b"_5e5f|doc", b"_other|insert_queue_for_Access Log"]
+    assert cache.hand_over(one.bench, other.bench, NAME) == 0
+    assert cache.hand_over(other.bench, other.bench, NAME) == 0
+    assert other.client.llen(QUEUE) == 1204
