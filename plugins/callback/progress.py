@@ -206,9 +206,7 @@ class CallbackModule(CallbackBase):
         self._complain(told.failure(result.host.get_name(), result.result, phase=phase, task=name))
 
     def v2_runner_retry(self, result: CallbackTaskResult) -> None:
-        """A task is tried again, or something is asked for its end again, which is no failure."""
-        if str(result.task.action).removeprefix("ansible.builtin.") == "async_status":
-            return
+        """A task is tried again."""
         attempts, retries = result.result.get("attempts"), result.result.get("retries")
         self._say(f"{result.host.get_name()}: {plays.title_of(result)}, attempt {attempts} of {retries} failed")
 
