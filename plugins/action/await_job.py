@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
             state = waiting.run()
             found = self._result() if state == FINISHED else _problem(state, arguments["timeout"])
             if state in (FINISHED, GONE):
-                self._module("ansible.legacy.async_status", mode="cleanup")
+                self._async_status("cleanup")
         except ConnectionLost as lost:
             raise lost.__cause__ or lost from lost
         except LockstepError as error:
@@ -65,20 +65,23 @@ class ActionModule(ActionBase):
         return {**result, **found, "job": state, "released": state == RELEASED}
 
     def _ask(self, within: float) -> str:
-        answer = self._module("lockstep.deploy.await_job", _within=within)
+        answer = self._module("lockstep.deploy.job_info", folder=self._folder, within=within)
         if answer.get("failed"):
             raise LockstepError(f"the job could not be looked at: {answer.get('msg')}", detail=_output(answer))
-        return str(answer["job"])
+        return str(answer["state"])
 
     def _result(self) -> dict[str, t.Any]:
-        found = self._module("ansible.legacy.async_status", mode="status")
+        found = self._async_status("status")
         # What starts the module for Ansible says only that it could not read its answer.
         if found.get("failed") and "cmd" in found and "data" in found and not str(found["data"]).strip():
             return _problem(GONE, None) | {"detail": _output(found)}
         return found
 
+    def _async_status(self, mode: str) -> dict[str, t.Any]:
+        return self._module("ansible.legacy.async_status", mode=mode, _async_dir=self._folder)
+
     def _module(self, name: str, **arguments: t.Any) -> dict[str, t.Any]:
-        given = {"jid": self._jid, "_async_dir": self._folder, **arguments}
+        given = {"jid": self._jid, **arguments}
         try:
             found: dict[str, t.Any] = self._execute_module(
                 module_name=name, module_args=given, task_vars=self._variables

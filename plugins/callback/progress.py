@@ -116,6 +116,7 @@ class CallbackModule(CallbackBase):
         self._progress = Progress({})
         self._summary = Summary(check=plays.is_check())
         self._play: Play | None = None
+        self._play_began = self._began
         self._title = ""
         self._announced = False
         self._left_at = -_REDRAW_SECONDS
@@ -143,6 +144,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Play) -> None:
         """A play begins; its name is shown once something of it runs."""
         self._play = play
+        self._play_began = time.monotonic()
         self._title = str(play.get_name()).strip()
         direction = plays.direction_of(play)
         units = plays.units_of(play) if direction and not self._plan else []
@@ -403,6 +405,8 @@ class CallbackModule(CallbackBase):
             )
             if tasks:
                 self._say(f"running: {tasks}; {told.counts(self._progress)}{self._left()}")
+            elif self._announced:
+                self._say(f"{self._title}: for {text_seconds(time.monotonic() - self._play_began)}")
 
     def _recap(self, stats: AggregateStats) -> None:
         took = text_seconds(time.monotonic() - self._began)

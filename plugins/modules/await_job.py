@@ -2,6 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
+"""Documentation of the action plugin of the same name."""
+
 from __future__ import annotations
 
 DOCUMENTATION = r"""
@@ -48,6 +50,7 @@ options:
     default: ""
 seealso:
   - module: ansible.builtin.async_status
+  - module: lockstep.deploy.job_info
 """
 
 EXAMPLES = r"""
@@ -73,30 +76,3 @@ released:
   type: bool
   returned: always
 """
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.async_job import AsyncJob
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-
-
-def main() -> None:
-    """Wait for a moment; the action plugin of the same name asks again and again."""
-    module = AnsibleModule(
-        argument_spec={
-            "jid": {"type": "str", "required": True},
-            "_async_dir": {"type": "path", "required": True},
-            "_within": {"type": "float", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    params = module.params
-    try:
-        state = AsyncJob(params["_async_dir"], params["jid"]).wait(params["_within"])
-    except LockstepError as error:
-        module.fail_json(**error.result())
-    module.exit_json(changed=False, job=state)
-
-
-if __name__ == "__main__":
-    main()

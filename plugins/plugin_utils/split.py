@@ -10,8 +10,8 @@ import difflib
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import account
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.model import minute
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.plan_render import duration, table
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import minute
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import ALL, names
 
 ENDS = ("promote", "back")

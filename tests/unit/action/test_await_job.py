@@ -56,7 +56,7 @@ def wait(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> t.Callable[
 
 def test_a_lost_connection_is_borne_wherever_it_is_lost(wait: t.Callable[..., dict[str, t.Any]]) -> None:
     server = Server(
-        await_job=[LOST, {"job": "running"}, LOST, {"job": "finished"}], async_status=[{"changed": True, "found": 7}]
+        job_info=[LOST, {"state": "running"}, LOST, {"state": "finished"}], async_status=[{"changed": True, "found": 7}]
     )
     assert wait(server) == {"changed": True, "found": 7, "job": "finished", "released": False}
     assert server.cleaned == 1
@@ -64,30 +64,30 @@ def test_a_lost_connection_is_borne_wherever_it_is_lost(wait: t.Callable[..., di
 
 def test_a_server_that_stays_away_is_unreachable(wait: t.Callable[..., dict[str, t.Any]]) -> None:
     with pytest.raises(AnsibleConnectionFailure):
-        wait(Server(await_job=[LOST]), patience=0)
+        wait(Server(job_info=[LOST]), patience=0)
 
 
 def test_a_process_that_is_gone_is_told_in_plain_words(wait: t.Callable[..., dict[str, t.Any]]) -> None:
-    gone = wait(Server(await_job=[{"job": "gone"}]))
+    gone = wait(Server(job_info=[{"state": "gone"}]))
     assert gone["failed"]
     assert gone["msg"].startswith("its process on the server is gone and left no result")
     unread = {"failed": True, "cmd": "python x", "data": "", "stderr": "Killed", "msg": "Traceback …"}
-    killed = wait(Server(await_job=[{"job": "finished"}], async_status=[unread]))
+    killed = wait(Server(job_info=[{"state": "finished"}], async_status=[unread]))
     assert killed["failed"]
     assert killed["msg"] == gone["msg"]
     assert killed["detail"] == ["Killed"]
 
 
 def test_waits_that_belong_together_end_with_the_first_failure(wait: t.Callable[..., dict[str, t.Any]]) -> None:
-    well = Server(await_job=[{"job": "finished"}], async_status=[{"changed": False}])
+    well = Server(job_info=[{"state": "finished"}], async_status=[{"changed": False}])
     assert wait(well, together="a")["job"] == "finished"
-    badly = Server(await_job=[{"job": "finished"}], async_status=[{"failed": True, "msg": "no"}])
+    badly = Server(job_info=[{"state": "finished"}], async_status=[{"failed": True, "msg": "no"}])
     assert wait(badly, together="a")["failed"]
-    assert wait(Server(await_job=[]), together="a") == {"job": "released", "released": True}
-    assert wait(Server(await_job=[{"job": "gone"}]), together="b")["job"] == "gone"
+    assert wait(Server(job_info=[]), together="a") == {"job": "released", "released": True}
+    assert wait(Server(job_info=[{"state": "gone"}]), together="b")["job"] == "gone"
 
 
 def test_what_takes_too_long_fails_and_goes_on(wait: t.Callable[..., dict[str, t.Any]]) -> None:
-    server = Server(await_job=[{"job": "running"}])
+    server = Server(job_info=[{"state": "running"}])
     found = wait(server, timeout=0)
     assert (found["failed"], found["job"], server.cleaned) == (True, "late", 0)
