@@ -200,11 +200,12 @@ def test_it_ends_by_a_word_and_who_said_it_waits_for_that(bench: Bench) -> None:
 
 
 def test_a_watch_takes_the_place_of_one_whose_controller_may_be_gone(bench: Bench) -> None:
-    bench.looks[SITES[0]] = [lambda: threading.Event().wait(0.02) and None] * 1000
+    looked = threading.Event()
+    bench.looks[SITES[0]] = [looked.set, *[lambda: threading.Event().wait(0.02) and None] * 1000]
     before: list[dict[str, t.Any]] = []
     running = threading.Thread(target=lambda: before.append(bench.watched()))
     running.start()
-    wait_until(lambda: (bench.watch().record.read() or {}).get("status") == "watching", 10, "it is watched")
+    assert looked.wait(10)
     bench.looks[SITES[0]] = []
     assert bench.watched()["status"] == "passed"
     running.join(10)
