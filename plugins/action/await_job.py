@@ -52,15 +52,18 @@ class ActionModule(ActionBase):
             released=others.failed,
         )
         try:
-            state = waiting.run()
-            found = self._result() if state == FINISHED else _problem(state, arguments["timeout"])
+            state, found = waiting.run(), {}
+            if state == FINISHED:
+                found = self._result()
+                state = FINISHED if found else GONE
             if state in (FINISHED, GONE):
                 self._async_status("cleanup")
+            found = found or _problem(state, arguments["timeout"])
         except ConnectionLost as lost:
             raise lost.__cause__ or lost from lost
         except LockstepError as error:
             state, found = GONE, {"failed": True, **error.result()}
-        if found.get("failed"):
+        if found.get("failed") and state == FINISHED:
             others.tell()
         return {**result, **found, "job": state, "released": state == RELEASED}
 
@@ -71,11 +74,11 @@ class ActionModule(ActionBase):
         return str(answer["state"])
 
     def _result(self) -> dict[str, t.Any]:
+        """What the job returned; nothing where it was killed before that."""
         found = self._async_status("status")
         # What starts the module for Ansible says only that it could not read its answer.
-        if found.get("failed") and "cmd" in found and "data" in found and not str(found["data"]).strip():
-            return _problem(GONE, None) | {"detail": _output(found)}
-        return found
+        killed = found.get("failed") and "cmd" in found and "data" in found and not str(found["data"]).strip()
+        return {} if killed else found
 
     def _async_status(self, mode: str) -> dict[str, t.Any]:
         return self._module("ansible.legacy.async_status", mode=mode, _async_dir=self._folder)

@@ -44,8 +44,9 @@ options:
     default: 600
   together:
     description: >-
-      A name for waits of one run, on whatever servers, that end together. When the job of one of them fails, or is
-      gone, the others return within seconds although their jobs go on, with C(released).
+      A name for waits of one run, on whatever servers, that end together. When the job of one of them returns a
+      failure, the others return within seconds although their jobs go on, with C(released). That nothing is heard of a
+      job any more ends only its own wait.
     type: str
     default: ""
 seealso:

@@ -93,7 +93,8 @@ watches:
       description: >-
         V(watching); V(passed) if every rule was satisfied at the end; V(inconclusive) if there was too little data to
         say that; V(failed) if a rule takes the release back; V(ended) if somebody said so; V(superseded) if another
-        deployment or a rollback came; V(abandoned) if the process that watched is gone.
+        deployment or a rollback came; V(broken) if nobody could look at it; V(abandoned) if the process that watched is
+        gone.
       type: str
     reasons:
       description: Why, in sentences.

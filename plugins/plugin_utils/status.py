@@ -299,8 +299,10 @@ def _watched_in_vain(info: Record, name: str) -> list[Issue]:
         why = "; ".join(watch["reasons"])
         text = f"{name} does badly since deployment {journal['deployment_id']}, which was not taken back: {why}"
         return [Issue(text, again(journal["deployment_id"], name))]
-    if watch["status"] == "abandoned":
+    if watch["status"] in ("abandoned", "broken"):
         text = f"the process is gone that was to watch {name} until {model.minute(watch['until'])}"
+        if watch["status"] == "broken":
+            text = f"{name} was not watched after its deployment: {'; '.join(watch['reasons'])}"
         return [Issue(text, f"{WATCH} -e deployment_id={journal['deployment_id']}, to watch it again")]
     return []
 

@@ -15,8 +15,10 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import 
 #: It is watched right now; the process that did is gone.
 WATCHING, ABANDONED = "watching", "abandoned"
 #: How it ended: no rule took the release back and every one was satisfied at the end; there was too little data to say
-#: that; a rule takes it back; somebody said so; the site is another deployment's by now, or is on its way back.
+#: that; a rule takes it back; somebody said so; the site is another deployment's by now, or is on its way back; nobody
+#: could look at it.
 PASSED, INCONCLUSIVE, FAILED, ENDED, SUPERSEDED = "passed", "inconclusive", "failed", "ended", "superseded"
+BROKEN = "broken"
 
 _LOCK = "watch"
 

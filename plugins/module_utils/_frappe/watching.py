@@ -25,6 +25,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_traffic import LIVE, told
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.watch_record import (
+    BROKEN,
     ENDED,
     FAILED,
     INCONCLUSIVE,
@@ -83,9 +84,14 @@ class SiteWatch:
         Returns:
             What was written down; see :class:`WatchRecord`.
 
-        Raises:
-            LockstepError: Nothing can be written down, or another process watches it and does not end.
         """
+        try:
+            return self._run(seconds, failed)
+        except (LockstepError, OSError) as error:
+            # Another process watches it and does not end, or nothing can be written down.
+            return {"deployment_id": self._deployment_id, "status": BROKEN, "reasons": [_could_not(error)]}
+
+    def _run(self, seconds: float, failed: Failed) -> Record:
         with contextlib.closing(self.record.hold(_PATIENCE)):
             begun = self.record.begin(self._deployment_id, seconds)
             judging: Judging | None = None
@@ -98,8 +104,7 @@ class SiteWatch:
                     over = self._watched(judging, seconds, failed)
             except Exception as error:
                 # It stays deployed: that nobody can watch it says nothing of the release.
-                said = error.message if isinstance(error, LockstepError) else f"{type(error).__name__}: {error}"
-                over = _Over(INCONCLUSIVE, f"it could not be watched: {said}")
+                over = _Over(BROKEN, _could_not(error))
             if over.status == FAILED:
                 failed.tell(self.unit)
             figures = judging.summary() if judging else {}
@@ -161,6 +166,11 @@ class SiteWatch:
         return "it is in maintenance mode, in which it refuses requests by order" if site.is_frozen() else ""
 
 
+def _could_not(error: Exception) -> str:
+    said = error.message if isinstance(error, LockstepError) else f"{type(error).__name__}: {error}"
+    return f"it could not be watched: {said}"
+
+
 class Failed:
     """Which of several sites failed first, for the others."""
 
@@ -182,9 +192,6 @@ def watch(watches: t.Sequence[SiteWatch], seconds: float) -> dict[str, Record]:
 
     Returns:
         What was written down, by unit.
-
-    Raises:
-        LockstepError: A site could not be watched at all; the others were.
     """
     failed = Failed()
     with concurrent.futures.ThreadPoolExecutor(max_workers=max(1, len(watches))) as pool:

@@ -140,6 +140,6 @@ def test_a_job_that_was_killed_is_noticed_at_once(waiting: Waiting, with_its_wra
     kill_what_runs(mark, with_its_wrapper=with_its_wrapper)
     ended(run, 40)
     found = waiting.found("one")
-    assert found["job"] in ("gone", "finished")
+    assert found["job"] == "gone"
     assert found["msg"].startswith("its process on the server is gone and left no result: it was killed")
     assert list(waiting.jobs.iterdir()) == []

@@ -75,7 +75,7 @@ def test_a_process_that_is_gone_is_told_in_plain_words(wait: t.Callable[..., dic
     killed = wait(Server(job_info=[{"state": "finished"}], async_status=[unread]))
     assert killed["failed"]
     assert killed["msg"] == gone["msg"]
-    assert killed["detail"] == ["Killed"]
+    assert killed["job"] == "gone"
 
 
 def test_waits_that_belong_together_end_with_the_first_failure(wait: t.Callable[..., dict[str, t.Any]]) -> None:
@@ -85,6 +85,7 @@ def test_waits_that_belong_together_end_with_the_first_failure(wait: t.Callable[
     assert wait(badly, together="a")["failed"]
     assert wait(Server(job_info=[]), together="a") == {"job": "released", "released": True}
     assert wait(Server(job_info=[{"state": "gone"}]), together="b")["job"] == "gone"
+    assert wait(Server(job_info=[{"state": "gone"}]), together="b")["job"] == "gone", "what is gone releases nobody"
 
 
 def test_what_takes_too_long_fails_and_goes_on(wait: t.Callable[..., dict[str, t.Any]]) -> None:

@@ -406,4 +406,8 @@ def test_what_a_watch_would_take_back_and_nobody_did_is_an_issue() -> None:
 def test_a_watch_whose_process_is_gone_is_an_issue() -> None:
     found = report(info(SITE, journal(TWO), watch=watch("abandoned")))
     assert found["issues"] == [f"the process is gone that was to watch {SITE} until 2026-11-03 12:30 UTC"]
-    assert found["recommended_actions"] == [f"{status.WATCH} -e deployment_id={TWO}, to watch it again"]
+    again = [f"{status.WATCH} -e deployment_id={TWO}, to watch it again"]
+    assert found["recommended_actions"] == again
+    broken = report(info(SITE, journal(TWO), watch=watch("broken")))
+    assert broken["issues"] == [f"{SITE} was not watched after its deployment: errors: 9 % failed"]
+    assert broken["recommended_actions"] == again

@@ -102,7 +102,9 @@ def test_what_says_nothing_against_a_release_takes_nothing_back(state: str) -> N
     assert ("too little to call it a pass" in found["lines"][1]) == (state == "inconclusive")
 
 
-@pytest.mark.parametrize("b", [None, record("abandoned"), record("watching"), record("passed", deployment_id=OTHER)])
+@pytest.mark.parametrize(
+    "b", [None, record("abandoned"), record("broken"), record("watching"), record("passed", deployment_id=OTHER)]
+)
 def test_what_nobody_knows_is_told_and_is_no_pass(b: t.Any) -> None:
     found = told(record("passed"), b)
     assert (found["failed"], found["unsure"]) == ({}, ["b"])

@@ -181,8 +181,18 @@ def test_what_can_not_be_watched_is_no_failure_of_the_release(bench: Bench, erro
 
     bench.looks[SITES[0]] = [look]
     found = bench.watched()
-    assert found["status"] == "inconclusive"
+    assert found["status"] == "broken"
     assert found["reasons"][0].startswith("it could not be watched: ")
+    assert bench.watch().record.read() == found
+
+
+def test_one_that_can_not_be_watched_at_all_does_not_take_the_others_along(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "_PATIENCE", 0)
+    with bench.watch().record.hold(0):
+        found = watching.watch([bench.watch(site) for site in SITES], 60)
+    assert [found[site]["status"] for site in SITES] == ["broken", "passed"]
 
 
 def test_it_ends_by_a_word_and_who_said_it_waits_for_that(bench: Bench) -> None:
