@@ -114,6 +114,7 @@ class CallbackModule(CallbackBase):
         self._progress = Progress({})
         self._summary = Summary(check=plays.is_check())
         self._play: Play | None = None
+        self._play_began = self._began
         self._title = ""
         self._announced = False
         self._left_at = -_REDRAW_SECONDS
@@ -141,6 +142,7 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_play_start(self, play: Play) -> None:
         """A play begins; its name is shown once something of it runs."""
         self._play = play
+        self._play_began = time.monotonic()
         self._title = str(play.get_name()).strip()
         direction = plays.direction_of(play)
         units = plays.units_of(play) if direction and not self._plan else []
@@ -204,9 +206,7 @@ class CallbackModule(CallbackBase):
         self._complain(told.failure(result.host.get_name(), result.result, phase=phase, task=name))
 
     def v2_runner_retry(self, result: CallbackTaskResult) -> None:
-        """A task is tried again, or something is asked for its end again, which is no failure."""
-        if str(result.task.action).removeprefix("ansible.builtin.") == "async_status":
-            return
+        """A task is tried again."""
         attempts, retries = result.result.get("attempts"), result.result.get("retries")
         self._say(f"{result.host.get_name()}: {plays.title_of(result)}, attempt {attempts} of {retries} failed")
 
@@ -378,6 +378,8 @@ class CallbackModule(CallbackBase):
             running = told.running(self._progress, time.monotonic())
             if running:
                 self._say(f"{running}; {told.counts(self._progress)}{self._left()}")
+            elif self._announced:
+                self._say(f"{self._title}: for {text_seconds(time.monotonic() - self._play_began)}")
 
     def _recap(self, stats: AggregateStats) -> None:
         took = text_seconds(time.monotonic() - self._began)

@@ -74,6 +74,7 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.split import SPLIT
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import report
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import TRAFFIC
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.verdict import ROLLBACK
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.watching import WATCH
 
 
 def status(
@@ -91,8 +92,9 @@ def status(
 def _commanded(told: t.Any, command: str) -> t.Any:
     """The same with commands that work here: what is put together doesn't know of inventories."""
     if isinstance(told, str):
-        traffic, split = (command.replace("rollback.yml", f"{name}.yml") for name in ("traffic", "split"))
-        return told.replace(ROLLBACK, command).replace(TRAFFIC, traffic).replace(SPLIT, split)
+        for name, ours in (("rollback", ROLLBACK), ("traffic", TRAFFIC), ("split", SPLIT), ("watch", WATCH)):
+            told = told.replace(ours, command.replace("rollback.yml", f"{name}.yml"))
+        return told
     if isinstance(told, dict):
         return {name: _commanded(value, command) for name, value in told.items()}
     return [_commanded(value, command) for value in told] if isinstance(told, list) else told

@@ -122,6 +122,11 @@ info:
         How the site's visitors are shared by two releases, as M(lockstep.deploy.site_split) returns it, without
         C(sides) and C(judgement); null where that can't be told. Sites only.
       type: dict
+    watch:
+      description: >-
+        The watch of the newest deployment, as M(lockstep.deploy.frappe_site_watch) returns it; null if it was not
+        watched. Sites only.
+      type: dict
     backups:
       description: Finished backups of the site, the newest last. Sites only.
       type: list

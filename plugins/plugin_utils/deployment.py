@@ -248,6 +248,7 @@ def _assemble(
     projects = read_projects(data.get("projects") or {}, environment, with_bench, sites.sites)
     dns = read_dns(data.get("dns") or {}, refused, sites.sites, sites.paths)
     options = {**option_reader.defaults(), **(data.get("options") or {}), **choices.options}
+    options["watch_for"] = option_reader.watch_for(options["watch_for"], environment)
     deployment = Deployment(
         file=file,
         project=data.get("project") or _project(file),

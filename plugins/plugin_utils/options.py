@@ -22,6 +22,8 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import Pr
 
 STRATEGIES = ("rolling", "sequential", "all-at-once", "parallel", "canary", "blue-green")
 SOURCE = "extra variables"
+#: Seconds by environment; none in others.
+_WATCHED = {"production": 3600.0}
 _TRUE = frozenset(("true", "yes", "on", "y", "1"))
 _FALSE = frozenset(("false", "no", "off", "n", "0"))
 
@@ -87,6 +89,16 @@ def read(variables: t.Mapping[str, t.Any], environ: t.Mapping[str, str] | None =
 def defaults() -> dict[str, t.Any]:
     """All options with their default values."""
     return {name: option["default"] for name, option in validation.option_schemas().items()}
+
+
+def watch_for(given: float | None, environment: str) -> float:
+    """Seconds that sites are watched after their deployment.
+
+    Args:
+        given: The option of that name; None where nobody said it.
+        environment: The environment, which decides then.
+    """
+    return _WATCHED.get(environment, 0.0) if given is None else float(given)
 
 
 def find_place_problems(choices: Choices) -> list[Problem]:

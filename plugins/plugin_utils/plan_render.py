@@ -124,7 +124,9 @@ def _headline(plan: t.Mapping[str, t.Any]) -> list[str]:
     held = ", held there until it is ended" if plan["traffic"]["hold"] else ""
     by_share = f"; visitors by {shares}{held}" if shares else ""
     how = f"{pace.get(plan['strategy'], plan['strategy'])}{by_share}; about {duration(plan['estimated_duration'])}"
-    return [f"Deployment {plan['deployment_id']}: {plan['project']}, {plan['environment']}", f"{what}; {how}"]
+    watched = plan["options"]["watch_for"] if sites else 0
+    after = f"; then its sites are watched for {duration(watched)}, and the run ends after that" if watched else ""
+    return [f"Deployment {plan['deployment_id']}: {plan['project']}, {plan['environment']}", f"{what}; {how}{after}"]
 
 
 def _count(number: int, one: str, many: str = "") -> str:

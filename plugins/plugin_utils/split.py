@@ -9,9 +9,9 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import account, site_choice
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.model import minute
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.plan_render import duration, table
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.site_choice import ALL, Record, Records
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import minute
 
 ENDS = ("promote", "back")
 SPLIT = "ansible-playbook lockstep.deploy.split"

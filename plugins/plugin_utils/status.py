@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import TRAFFIC, describe
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.verdict import ROLLBACK
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.watching import WATCH
 
 Record = t.Mapping[str, t.Any]
 
@@ -194,6 +195,7 @@ def _unit(record: Record, now: str) -> dict[str, t.Any]:
         "deployment_id": info.get("deployment_id"),
         "state": state_of(info),
         "split": info.get("split"),
+        "watch": info.get("watch"),
         "last_deployment": {name: journal.get(name) for name in ("deployment_id", "status", "phase", "reason")},
     }
 
@@ -264,12 +266,14 @@ def _issues_of(info: Record, unit: Record) -> list[Issue]:
         found.append(Issue(text + (f" ({why})" if why else ""), again(journal["deployment_id"], name)))
     elif state.startswith("between steps") and info.get("maintenance"):
         # Whether its controller still comes with the next step can't be seen from here.
-        text = f"{name} is frozen since {minute(journal.get('phase_at'))} at the latest, and nothing is at work on it"
+        since = model.minute(journal.get("phase_at"))
+        text = f"{name} is frozen since {since} at the latest, and nothing is at work on it"
         way = again(journal["deployment_id"], name)
         found.append(Issue(text, f"wait for the controller of {journal['deployment_id']}, or if that is gone: {way}"))
     elif journal.get("overdue"):
         text = f"{journal['phase']} of {name} takes longer than it may, since {journal['phase_at']}"
         found.append(Issue(text, f"look at the server of {name}"))
+    found += _watched_in_vain(info, name)
     found += _kept_out(info, name, bool(journal.get("open")))
     if info.get("answers") is False:
         text = f"release {info['release']}, which serves {name}, does not accept connections"
@@ -284,6 +288,23 @@ def _unwatched(info: Record) -> str:
         return ""
     release = split["candidate"]["release"]
     return f"; {split['percent']} % of its visitors are on release {release}, which nobody watches any more"
+
+
+def _watched_in_vain(info: Record, name: str) -> list[Issue]:
+    """That nobody took back what a rule said has to be, or that nobody knows whether one would."""
+    watch, journal = info.get("watch") or {}, info.get("journal") or {}
+    if journal.get("status") not in model.DONE or watch.get("deployment_id") != journal["deployment_id"]:
+        return []
+    if watch["status"] == "failed":
+        why = "; ".join(watch["reasons"])
+        text = f"{name} does badly since deployment {journal['deployment_id']}, which was not taken back: {why}"
+        return [Issue(text, again(journal["deployment_id"], name))]
+    if watch["status"] in ("abandoned", "broken"):
+        text = f"the process is gone that was to watch {name} until {model.minute(watch['until'])}"
+        if watch["status"] == "broken":
+            text = f"{name} was not watched after its deployment: {'; '.join(watch['reasons'])}"
+        return [Issue(text, f"{WATCH} -e deployment_id={journal['deployment_id']}, to watch it again")]
+    return []
 
 
 def _kept_out(info: Record, name: str, is_open: bool) -> list[Issue]:
@@ -362,12 +383,6 @@ def _status_of(states: t.Collection[str]) -> str:
 def _entry(deployment_id: str) -> dict[str, t.Any]:
     names = ("version", "started_at", "deployed_at", "deployed_by", "git_sha", "status")
     return {"deployment_id": deployment_id, **dict.fromkeys(names), "units": {}}
-
-
-def minute(at: object) -> str:
-    """A time for people, to the minute."""
-    found = model.moment(at)
-    return f"{found:%Y-%m-%d %H:%M} UTC" if found else "-"
 
 
 def again(deployment_id: str | None, unit: str | None, *more: str) -> str:

@@ -11,7 +11,8 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.plan_render import duration, table
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.split import describe
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import again, minute
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import again
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.watching import describe as describe_watch
 
 Report = t.Mapping[str, t.Any]
 _KINDS = {"frappe_bench": "bench", "frappe_site": "site"}
@@ -19,9 +20,10 @@ _KINDS = {"frappe_bench": "bench", "frappe_site": "site"}
 
 def as_lines(report: Report, project: str, environment: str) -> list[str]:
     """A report of :func:`status.report` as lines of text."""
-    lines = [f"{project}, {environment}, {minute(report['timestamp'])}", "", *_units(report["units"]), ""]
+    lines = [f"{project}, {environment}, {model.minute(report['timestamp'])}", "", *_units(report["units"]), ""]
     lines += _deployment(report)
     lines += _shared(report["units"])
+    lines += _watched(report["units"])
     if report["issues"]:
         lines += ["", "Issues", *(f"  x {issue}" for issue in report["issues"])]
         lines += ["", "What to do", *(f"  > {action}" for action in report["recommended_actions"])]
@@ -43,7 +45,7 @@ def _units(units: t.Sequence[Report]) -> list[str]:
             unit.get("release") or "-",
             ", ".join(f"{name} {app['version'] or app['commit'][:12]}" for name, app in unit.get("apps", {}).items())
             or "-",
-            minute(unit.get("since")),
+            model.minute(unit.get("since")),
             unit.get("deployment_id") or "-",
             unit["state"],
         )
@@ -61,6 +63,11 @@ def _shared(units: t.Sequence[Report]) -> list[str]:
     ]
 
 
+def _watched(units: t.Sequence[Report]) -> list[str]:
+    """Sites that are, or were, watched after their last deployment."""
+    return [f"  watched: {unit['unit']}, {describe_watch(unit['watch'])}" for unit in units if unit.get("watch")]
+
+
 def _deployment(report: Report) -> list[str]:
     if report["deployment_id"] is None:
         blind = any(unit["state"] in ("unreachable", "unknown") for unit in report["units"])
@@ -75,7 +82,7 @@ def _deployment(report: Report) -> list[str]:
         seconds = "" if task["seconds"] is None else f" for {duration(task['seconds'])}"
         lines.append(f"  at work: {task['phase']} of {task['unit']}{seconds}")
     if report["estimated_completion"]:
-        lines.append(f"  expected to end: {minute(report['estimated_completion'])}")
+        lines.append(f"  expected to end: {model.minute(report['estimated_completion'])}")
     return lines
 
 
@@ -85,7 +92,7 @@ def _history(history: t.Sequence[Report]) -> list[str]:
     rows = [
         (
             entry["deployment_id"],
-            minute(entry["started_at"] or entry["deployed_at"]),
+            model.minute(entry["started_at"] or entry["deployed_at"]),
             entry["status"],
             entry["version"] or "-",
             entry["deployed_by"] or "-",
@@ -124,7 +131,7 @@ def _way_back(group: t.Sequence[Report], now: str) -> list[str]:
 
 def _since(option: Report, said: str, now: str) -> str:
     seconds = model.seconds_between(option["since"], now)
-    return "" if seconds is None else f": {said} {minute(option['since'])}, {_ago(seconds)} ago"
+    return "" if seconds is None else f": {said} {model.minute(option['since'])}, {_ago(seconds)} ago"
 
 
 def _ago(seconds: float) -> str:

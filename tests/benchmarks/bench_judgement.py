@@ -12,6 +12,7 @@ import tempfile
 import time
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.watching import LOOKS
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.access_log import AccessLog
 from tests.support.accesslog import line
 from tests.support.visitors import BEGIN, Release, failures
@@ -20,6 +21,7 @@ _MINUTE = 60.0
 _THOUSANDS = 2000 / 3
 """Requests a minute that make 2,000 in the three minutes a look looks back."""
 _LINES = 200_000
+_HOUR = 3600.0
 
 Case = t.Callable[[], float]
 
@@ -54,17 +56,27 @@ NO_WORSE: dict[str, Case] = {
 }
 
 
+#: What must be kept for an hour after its deployment, looked at as often as sites are then.
+FOR_AN_HOUR: dict[str, Case] = {
+    "unchanged": lambda: _share(Release(400, 0.01), None, _HOUR, _HOUR / LOOKS, before=3000),
+    "unchanged, few requests": lambda: _share(Release(70, 0.01), Release(70, 0.01), _HOUR, _HOUR / LOOKS),
+    "unchanged, 200 before": lambda: _share(Release(80, 0.01), None, _HOUR, _HOUR / LOOKS, before=200),
+}
+
+
 def measure() -> dict[str, float]:
     """Judge made-up visitors, and read a long log.
 
     Returns:
         ``detection_rate`` within ten minutes, ``detection_rate_one_look`` by the first look that can know, and
-        ``false_alarm_rate`` over 30 looks, of the worst case each; ``log_lines_per_s``.
+        ``false_alarm_rate`` over 30 looks and ``false_alarm_rate_hour`` over those of an hour, of the worst case each;
+        ``log_lines_per_s``.
     """
     return {
         "detection_rate": min(_rates("within ten minutes", worse(600, _MINUTE))),
         "detection_rate_one_look": min(_rates("by one look", worse(3 * _MINUTE, 3 * _MINUTE))),
         "false_alarm_rate": max(_rates("over 30 looks", NO_WORSE)),
+        "false_alarm_rate_hour": max(_rates("within an hour", FOR_AN_HOUR)),
         "log_lines_per_s": _lines_per_second(),
     }
 

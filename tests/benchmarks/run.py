@@ -52,6 +52,7 @@ BOUNDS = {
     "split_error_points": 1.5,
     "users_sent_back": 0,
     "false_alarm_rate": 0.01,
+    "false_alarm_rate_hour": 0.01,
 }
 """What each figure shall be at most."""
 

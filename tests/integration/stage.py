@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -98,10 +99,63 @@ class Stage:
             command, cwd=CLONE, env=self.environment(), capture_output=True, text=True, timeout=600, check=False
         )
 
+    @contextlib.contextmanager
+    def playing(self, playbook: str, inventory: pathlib.Path, **variables: t.Any) -> t.Iterator[Playing]:
+        """The same in the background; it is killed at the end."""
+        with Playing(self, playbook, inventory, variables) as found:
+            yield found
+
     def environment(self) -> dict[str, str]:
         """The environment of such a run: records of its own, nothing of the user's."""
         own = {"HOME": str(self.folder), "XDG_DATA_HOME": str(self.folder / "data"), "LANG": "C.UTF-8"}
         return {**own, "PATH": os.environ["PATH"], "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"}
+
+
+class Playing:
+    """A run of a playbook in the background.
+
+    Args:
+        on: Where.
+        playbook: Its path, from the clone's folder on.
+        inventory: The deployment file.
+        variables: Extra variables.
+    """
+
+    def __init__(self, on: Stage, playbook: str, inventory: pathlib.Path, variables: t.Mapping[str, t.Any]) -> None:
+        self._stage = on
+        self._log = on.folder / "playing.log"
+        self._command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), playbook]
+        self._command += ["-i", str(inventory), "-e", json.dumps(variables)]
+
+    def __enter__(self) -> Playing:
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=CLONE, env=self._stage.environment(), stdout=log, stderr=subprocess.STDOUT
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def has_ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def end(self, within: float = 180) -> int:
+        """Its exit status."""
+        return self._process.wait(within)
+
+    def kill(self) -> None:
+        """End the controller, as by ``kill -9``."""
+        self._process.kill()
+        self._process.wait()
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(60)
+
+    def output(self) -> str:
+        return self._log.read_text()
 
 
 @contextlib.contextmanager

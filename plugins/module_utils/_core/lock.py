@@ -37,6 +37,30 @@ def mutex(path: str) -> t.Iterator[None]:
         yield
 
 
+def holder(path: str) -> int | None:
+    """The process of this server that holds the kernel lock of a file; None if there is none. Looked at, not tried.
+
+    Args:
+        path: The file, with the number of that process in it (see :meth:`LockFolder.at_work`). It is held as long as
+            that process has it open.
+    """
+    path = os.path.realpath(path)
+    try:
+        with open(path, encoding="ascii", errors="replace") as handle:
+            pid = int(handle.read().strip() or 0)
+        descriptors = os.listdir(f"/proc/{pid}/fd")
+    except (OSError, ValueError):
+        return None
+    return pid if any(_leads_to(f"/proc/{pid}/fd/{number}", path) for number in descriptors) else None
+
+
+def _leads_to(link: str, path: str) -> bool:
+    try:
+        return os.readlink(link) == path
+    except OSError:
+        return False
+
+
 class Held(t.NamedTuple):
     """A lease that was taken, and what every later step shows to prove it."""
 

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import LockFolder
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import LockFolder, holder
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.findings import Findings
 
 _UNIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._@-]{0,199}\Z")
@@ -68,22 +68,5 @@ def look(state_dir: str, unit: str, deployment_id: str, found: Findings) -> None
 
 
 def at_work(state_dir: str, unit: str) -> int | None:
-    """The process that works on a unit right now; None if there is none. The lock is looked at, not tried.
-
-    A process holds the unit's kernel lock as long as it has the file open (see :mod:`_core.lock`).
-    """
-    path = os.path.realpath(os.path.join(state_dir, "locks", f"{unit}.flock"))
-    try:
-        with open(path, encoding="ascii", errors="replace") as handle:
-            pid = int(handle.read().strip() or 0)
-        descriptors = os.listdir(f"/proc/{pid}/fd")
-    except (OSError, ValueError):
-        return None
-    return pid if any(_leads_to(f"/proc/{pid}/fd/{number}", path) for number in descriptors) else None
-
-
-def _leads_to(link: str, path: str) -> bool:
-    try:
-        return os.readlink(link) == path
-    except OSError:
-        return False
+    """The process that works on a unit right now; None if there is none. The lock is looked at, not tried."""
+    return holder(os.path.join(state_dir, "locks", f"{unit}.flock"))

@@ -57,6 +57,11 @@ class Options(t.NamedTuple):
     rehearsal: str = "auto"
     blue_retention: float = 0
 
+    @classmethod
+    def recorded(cls, journal: Journal) -> Options:
+        """Those that a journal holds, which are all but settings: their values may be secrets."""
+        return cls(**{**journal.data["options"], "config": {}})
+
 
 class SiteDeployment:
     """A site on its way from one release to another.

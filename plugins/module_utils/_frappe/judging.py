@@ -28,10 +28,14 @@ EVERY = 5.0
 
 #: Seconds before the freeze that the new release is compared with.
 _BEFORE = 900.0
-#: Looks in a row at which nobody answers from outside, or not who should, before visitors are taken away without
-#: waiting for any rule.
+#: Moments in a row, at a look or between two of them, at which nobody answers from outside, or not who should, before
+#: visitors are taken away without waiting for any rule.
 _LOOKS = 3
 _QUERY_TIMEOUT = 10.0
+
+
+class TakenBack(LockstepError):
+    """A rule says that visitors must not stay with the release; other errors only say that it can't be watched."""
 
 
 class Judging:
@@ -40,22 +44,26 @@ class Judging:
     Args:
         deployment: The site's deployment, its users let in again.
         lasts: Seconds that it is watched in all.
+        every: Seconds from one look to the next. Between two of them it is only looked whether it answers.
     """
 
-    def __init__(self, deployment: SiteDeployment, lasts: float) -> None:
+    def __init__(self, deployment: SiteDeployment, lasts: float, every: float = EVERY) -> None:
         self._deployment = deployment
         self._candidate, self._baseline = deployment.after, deployment.before
         self._shared = deployment.traffic.slots.candidate() is not None
+        self._silent: list[str] = []
+        self._until: t.Callable[[], bool] = lambda: False
         since, before = _times(deployment)
         self._source = LogSource(self._sides(), since, deployment.site.name, before, deployment.context.access_log)
         self._watch = Watch(
             self._source,
             Rules.from_mapping(deployment.options.rules),
             lasts=lasts,
-            every=EVERY,
+            every=every,
             probes=self._probes(),
             health=all_of(self._health),
             dependencies=self._dependencies(),
+            sleep=self._wait,
         )
 
     def follow(self) -> None:
@@ -73,19 +81,19 @@ class Judging:
             The verdict at the end, which is no failure.
 
         Raises:
-            LockstepError: A rule takes the release back, or nobody answers from outside.
+            TakenBack: A rule takes the release back, or nobody answers from outside.
         """
-        silent: list[str] = []
+        self._silent, self._until = [], until
         for verdict in self._watch.verdicts(seconds):
             if verdict.failed:
-                raise LockstepError("; ".join(verdict.reasons), detail=list(verdict.reasons))
-            silent = self._from_outside(silent)
+                raise TakenBack("; ".join(verdict.reasons), detail=list(verdict.reasons))
+            self._from_outside()
             if until():
                 break
-        while silent:
+        while self._silent:
             # An end amid a silence says nothing: it is looked at until it is one, or none.
             time.sleep(1)
-            silent = self._from_outside(silent)
+            self._from_outside()
         return verdict
 
     def concluded(self, seconds: float) -> Verdict:
@@ -116,14 +124,25 @@ class Judging:
         """What was seen of both sides, for journal and report."""
         return self._watch.summary()
 
-    def _from_outside(self, silent: list[str]) -> list[str]:
+    def _wait(self, seconds: float) -> None:
+        """Wait for the next look, unless the watch ends before."""
+        left = seconds
+        while left > EVERY:
+            time.sleep(EVERY)
+            left -= EVERY
+            self._from_outside()
+            if self._until():
+                return
+        time.sleep(left)
+
+    def _from_outside(self) -> None:
         outcome = site_health.expected_release(self._live(self._candidate).outside(), self._candidate.id)
         if outcome.passed:
-            return []
-        silent = [*silent, outcome.message]
-        if len(silent) >= _LOOKS:
-            raise LockstepError(f"the site got unhealthy while it was watched: {silent[-1]}", detail=silent)
-        return silent
+            self._silent = []
+            return
+        self._silent.append(outcome.message)
+        if len(self._silent) >= _LOOKS:
+            raise TakenBack(f"the site got unhealthy while it was watched: {outcome.message}", detail=self._silent)
 
     def _sides(self) -> Sides:
         if not self._shared:

@@ -96,7 +96,7 @@ class SiteRollback:
                 return []
             if self.journal.deployment_id != self._deployment_id:
                 self.journal.recall(self._deployment_id)
-            options = Options(**{**self.journal.data["options"], "config": {}})
+            options = Options.recorded(self.journal)
             before = self.journal.status
             self.journal.content["status"] = "open"
             self.journal.data.update(rollback_reason=self._reason)

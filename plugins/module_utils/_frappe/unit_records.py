@@ -21,6 +21,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import DRIVER as SITE
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.split import Split
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.watch_record import WatchRecord
 
 _KEPT_JOURNALS = 10
 _TOLD = ("reason", "loss", "freeze_seconds", "rollback_reason", "rollback_error", "versions", "before", "after")
@@ -73,7 +74,7 @@ class UnitRecords:
         else:
             found.update(maintenance=self._live.site.is_frozen(), closed=self._live.traffic.closed)
             found.update(traffic=site_traffic.told(self._live.traffic.gate))
-            found.update(split=self._split(self._live.name))
+            found.update(split=self._split(self._live.name), watch=self._watch())
             found.update(backups=self._backups(), way_back=self._way_back())
         return found
 
@@ -83,6 +84,11 @@ class UnitRecords:
             return Split(self._context, self._unit, site).state()
         except LockstepError:
             return None
+
+    def _watch(self) -> dict[str, t.Any] | None:
+        """The watch of the newest deployment; None if it was not watched."""
+        found = WatchRecord(self._context.unit_folder(self._unit)).read()
+        return found if found and found["deployment_id"] == self._journal.deployment_id else None
 
     def _release(self) -> Release | None:
         """Where a site's traffic goes; for a bench, the newest release that any of its sites is on."""

@@ -139,6 +139,12 @@ def moment(text: object) -> datetime.datetime | None:
     return found.astimezone(datetime.UTC)
 
 
+def minute(at: object) -> str:
+    """A time for people, to the minute."""
+    found = moment(at)
+    return f"{found:%Y-%m-%d %H:%M} UTC" if found else "-"
+
+
 def seconds_between(earlier: object, later: object) -> float | None:
     """Seconds from one time to another, never negative; None when one of them isn't known."""
     one, other = moment(earlier), moment(later)

@@ -19,6 +19,7 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.schema im
 _PLAN_OPTIONS = (
     "batch_size",
     "wait_time",
+    "watch_for",
     "rollback_on_failure",
     "backup_before_deployment",
     "run_tests",

@@ -9,16 +9,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import pathlib
 import re
 import signal
 import subprocess
-import sys
 import typing as t
 
 import pytest
 
-from tests.integration.stage import CLONE, Stage, stage
+from tests.integration.stage import Playing, Stage, stage
 from tests.support.client import Client
 from tests.support.daemons import wait_until
 
@@ -70,9 +68,9 @@ class Shared:
         return journal.get("status") == "open" and bool(held)
 
     @contextlib.contextmanager
-    def deployment(self) -> t.Iterator[Deployment]:
+    def deployment(self) -> t.Iterator[Playing]:
         """A deployment that holds half of the visitors."""
-        with Deployment(self) as found:
+        with self.stage.playing(DEPLOY, self.inventory, **HELD) as found:
             wait_until(lambda: self.is_held() or found.has_ended(), 180, "half of the visitors are held")
             assert not found.has_ended(), found.output()
             yield found
@@ -83,42 +81,6 @@ class Shared:
         done = self.play(SPLIT, split_file=str(path))
         assert done.returncode == 0, done.stdout[-4000:]
         return done.stdout, json.loads(path.read_text())[SITE]["split"]
-
-
-class Deployment:
-    """A run of the playbook in the background."""
-
-    def __init__(self, shared: Shared) -> None:
-        self._shared = shared
-        self._log = shared.stage.folder / "deploy.log"
-
-    def __enter__(self) -> Deployment:
-        command = [str(pathlib.Path(sys.executable).with_name("ansible-playbook")), DEPLOY]
-        command += ["-i", str(self._shared.inventory), "-e", json.dumps(HELD)]
-        with self._log.open("w") as log:
-            self._process = subprocess.Popen(
-                command, cwd=CLONE, env=self._shared.stage.environment(), stdout=log, stderr=subprocess.STDOUT
-            )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def has_ended(self) -> bool:
-        return self._process.poll() is not None
-
-    def end(self) -> int:
-        """Its exit status."""
-        return self._process.wait(180)
-
-    def kill(self) -> None:
-        """End the controller, as by ``kill -9``."""
-        self._process.kill()
-        self._process.wait()
-
-    def output(self) -> str:
-        return self._log.read_text()
 
 
 @pytest.fixture(scope="module")

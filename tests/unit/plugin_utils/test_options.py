@@ -135,3 +135,13 @@ def test_the_defaults_are_those_of_the_source_document() -> None:
     assert found["rollback_on_failure"] is True
     assert found["backup_before_deployment"] is True
     assert found["timeout"] == 900
+
+
+@pytest.mark.parametrize(
+    ("given", "environment", "expected"),
+    [(None, "production", 3600), (None, "staging", 0), (0, "production", 0), (60, "staging", 60)],
+)
+def test_sites_are_watched_for_an_hour_in_production_unless_something_else_is_said(
+    given: float | None, environment: str, expected: float
+) -> None:
+    assert options.watch_for(given, environment) == expected

@@ -110,3 +110,11 @@ def test_names_can_not_break_the_graph() -> None:
     graph = plan_render.as_mermaid(plan)
     assert "<script>" not in graph
     assert "a#quot;]--#gt;b#lt;script#gt;" in graph
+
+
+def test_the_plan_says_how_long_the_sites_are_watched_after_it_beside_how_long_it_takes() -> None:
+    watched = {**options.defaults(), "watch_for": 3600}
+    text = "\n".join(plan_render.as_lines(make_plan(options=watched)))
+    assert "about 6 min 30 s; then its sites are watched for 60 min, and the run ends after that" in text
+    assert "watched for" not in "\n".join(plan_render.as_lines(make_plan(0, options=watched)))
+    assert "watched for" not in "\n".join(plan_render.as_lines(make_plan(options={**watched, "watch_for": 0})))

@@ -376,3 +376,38 @@ def test_visitors_on_a_release_that_nobody_watches_are_an_issue() -> None:
     visitors = "25 % of its visitors are on release 9f8e, which nobody watches any more"
     assert found["issues"] == [f"{told}; {visitors}"]
     assert f"deployment_id={TWO}" in found["recommended_actions"][0]
+
+
+def watch(state: str, **more: t.Any) -> dict[str, t.Any]:
+    reasons = [] if state in ("watching", "abandoned") else ["errors: 9 % failed"]
+    times = {"began": "2026-11-03T11:00:00Z", "until": "2026-11-03T12:30:00Z"}
+    return {"deployment_id": TWO, "status": state, "reasons": reasons, **times, **more}
+
+
+def test_a_site_that_is_watched_is_told_with_what_was_seen() -> None:
+    found = report(info(SITE, journal(TWO), watch=watch("watching")), info("old.local", watch=None))
+    assert found["issues"] == []
+    assert f"watched: {SITE}, until 2026-11-03 12:30 UTC" in lines(found)
+    assert "watched: old.local" not in lines(found)
+    ended = report(info(SITE, journal(TWO), watch=watch("passed", ended="2026-11-03T11:50:00Z")))
+    assert f"watched: {SITE}, ended 2026-11-03 11:50 UTC, passed: errors: 9 % failed" in lines(ended)
+    assert ended["issues"] == []
+
+
+def test_what_a_watch_would_take_back_and_nobody_did_is_an_issue() -> None:
+    failed = watch("failed", ended="2026-11-03T11:50:00Z")
+    found = report(info(SITE, journal(TWO), watch=failed))
+    told = f"{SITE} does badly since deployment {TWO}, which was not taken back: errors: 9 % failed"
+    assert found["issues"] == [told]
+    assert f"deployment_id={TWO}" in found["recommended_actions"][0]
+    assert report(info(SITE, journal(TWO, "restored"), watch=failed))["issues"] == []
+
+
+def test_a_watch_whose_process_is_gone_is_an_issue() -> None:
+    found = report(info(SITE, journal(TWO), watch=watch("abandoned")))
+    assert found["issues"] == [f"the process is gone that was to watch {SITE} until 2026-11-03 12:30 UTC"]
+    again = [f"{status.WATCH} -e deployment_id={TWO}, to watch it again"]
+    assert found["recommended_actions"] == again
+    broken = report(info(SITE, journal(TWO), watch=watch("broken")))
+    assert broken["issues"] == [f"{SITE} was not watched after its deployment: errors: 9 % failed"]
+    assert broken["recommended_actions"] == again

@@ -11,6 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.watching import LOOKS
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.figures import Count, Counted, Figures, Side
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.rules import Rules
@@ -94,6 +95,10 @@ def test_30_percent_more_latency_is_kept_with_2000_requests_a_side() -> None:
 def test_an_unchanged_release_is_kept_over_30_looks(per_minute: float) -> None:
     unchanged = Release(per_minute, 0.01)
     assert failures(unchanged, unchanged, lasts=1800, every=60) <= 1
+
+
+def test_an_unchanged_release_is_kept_over_the_looks_of_an_hour() -> None:
+    assert failures(Release(80, 0.01), None, lasts=3600, every=3600 / LOOKS, before=200) <= 1
 
 
 def test_an_unchanged_release_is_kept_against_the_time_before() -> None:
