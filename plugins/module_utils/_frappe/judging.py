@@ -15,6 +15,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import redis
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.live_site import LiveSite
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._health import site as site_health
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome import Outcome, Result
@@ -152,7 +153,10 @@ class Judging:
         return Sides.beside(self._candidate.id, self._baseline.id, self._deployment.traffic.slots.sides())
 
     def _probes(self) -> dict[str, Probe]:
-        sides = {CANDIDATE: self._candidate, **({BASELINE: self._baseline} if self._shared else {})}
+        sides = {CANDIDATE: self._candidate}
+        # Without visitors of either there are only its answers to the same requests to compare with.
+        if self._baseline.id != self._candidate.id and Processes(self._deployment.context).answers(self._baseline):
+            sides[BASELINE] = self._baseline
         return {side: self._probe(release) for side, release in sides.items()}
 
     def _probe(self, release: Release) -> Probe:

@@ -170,14 +170,12 @@ class Figures(t.NamedTuple):
         age: How long it has had traffic, in seconds.
         baseline: The other one, in the same time.
         before: How long the other one's requests took in a time before.
-        probes_before: The same of ours.
     """
 
     candidate: Side
     age: float = math.inf
     baseline: Side = Side()
     before: Times = Counted()
-    probes_before: Times = Counted()
 
 
 class _Second:

@@ -199,7 +199,6 @@ def _pairs(figures: Figures) -> list[_Pair]:
         _Pair("same time", "users", mine.times, theirs.times),
         _Pair("time before", "users", mine.times, figures.before),
         _Pair("same time", "probes", mine.probe_times, theirs.probe_times),
-        _Pair("time before", "probes", mine.probe_times, figures.probes_before),
     ]
 
 
@@ -281,7 +280,7 @@ def _dependencies(dependencies: t.Sequence[Condition], most: float) -> Ruling:
 
 def _described(figures: Figures) -> dict[str, t.Any]:
     sides = {"candidate": _side(figures.candidate), "baseline": _side(figures.baseline)}
-    return {**sides, "before": {"users": _times(figures.before), "probes": _times(figures.probes_before)}}
+    return {**sides, "before": _times(figures.before)}
 
 
 def _side(side: Side) -> dict[str, t.Any]:

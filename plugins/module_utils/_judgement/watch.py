@@ -18,11 +18,9 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome im
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.figures import (
     MINUTE,
     Count,
-    Counted,
     Figures,
     Side,
     Tally,
-    Times,
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.judge import Condition, Verdict, judge
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.rules import Rules
@@ -75,25 +73,6 @@ def http_probe(
     return ask
 
 
-def probe_times(probe: Probe, count: int = 200, within: float = 30.0) -> Counted:
-    """How long a release's answers take before another one takes its place, for a watch's ``probed_before``.
-
-    Args:
-        probe: Asks it.
-        count: How often, one after the other.
-        within: Seconds after which no further request is sent.
-    """
-    deadline = time.monotonic() + within
-    found: list[float] = []
-    for _number in range(count):
-        if time.monotonic() >= deadline:
-            break
-        answer = probe()
-        if answer.ok:
-            found.append(_rounded(answer.seconds))
-    return Counted(collections.Counter(found))
-
-
 def all_of(check: t.Callable[[], t.Sequence[Result]]) -> Question:
     """Several checks as one question, such as those of ``_health.site.check_site``: each of them must pass."""
 
@@ -120,7 +99,6 @@ class Watch:
         every: Seconds from one look to the next.
         probes: By side, what sends it one request. They fill minutes in which users send too few; both sides are asked
             equally often. Without one for the candidate none are sent.
-        probed_before: How long the baseline's answers to the same probe took, where it can't be asked any more.
         health: Says whether the release is healthy.
         dependencies: What it can't do without, by name: each says whether it is there.
         clock: The wall clock, which the log goes by.
@@ -136,7 +114,6 @@ class Watch:
         lasts: float = 3600.0,
         every: float = 10.0,
         probes: t.Mapping[str, Probe] | None = None,
-        probed_before: Times = Counted(),  # noqa: B008 - it can't be changed
         health: Question | None = None,
         dependencies: t.Mapping[str, Question] | None = None,
         clock: t.Callable[[], float] = time.time,
@@ -151,7 +128,6 @@ class Watch:
         self._source = source
         self._lasts, self._every = lasts, every
         self._probing = _Probing(probes or {}, rules, every, steady)
-        self._probed_before = probed_before
         self._health = None if health is None else _Standing("health", health)
         self._dependencies = [_Standing(name, ask) for name, ask in (dependencies or {}).items()]
         self._clock, self._steady, self._sleep = clock, steady, sleep
@@ -166,7 +142,7 @@ class Watch:
         """How the release does now. It takes as long as the probes do, at most about half of ``every``."""
         now = self._clock()
         figures, problem = self._figures(now)
-        figures = self._probing.fill(figures, now)._replace(probes_before=self._probed_before)
+        figures = self._probing.fill(figures, now)
         health = None if self._health is None else self._health.look(self._steady())
         dependencies = [one.look(self._steady()) for one in self._dependencies]
         verdict = judge(figures, self.rules, health, dependencies, math.ceil(self._lasts / self._every))

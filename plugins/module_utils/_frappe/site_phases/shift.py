@@ -79,7 +79,7 @@ class Shift(Phase):
 
     def _take_along(self, step: Step) -> None:
         deployment, options = self._deployment, self._deployment.options
-        judging = self._judging = Judging(deployment, len(options.steps) * options.step_wait)
+        judging = self._judging = Judging(deployment, seconds(options))
         # An attempt that died has taken visitors along already; they are not sent back only to come again.
         reached = deployment.traffic.slots.percent()
         for percent in deployment.steps:

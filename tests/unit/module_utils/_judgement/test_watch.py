@@ -19,7 +19,6 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.watch i
     Probed,
     Watch,
     all_of,
-    probe_times,
     review,
 )
 from tests.support.visitors import BEGIN, Clock, Release, Visitors, failures, watched
@@ -188,15 +187,6 @@ def test_both_sides_are_probed_by_turns_and_compared_with_each_other() -> None:
     assert all(one < other for one, other in zip(slow.sent, fast.sent, strict=True))
 
 
-def test_probes_are_compared_with_those_of_before_the_old_release_stopped() -> None:
-    clock = Clock()
-    before = Counted({0.01: 200})
-    found, _clock = watch(
-        Fixed(), Rules(error_rate=None), clock, lasts=900, probes={"candidate": Probes(clock)}, probed_before=before
-    )
-    assert found.run().failed
-
-
 def test_probes_also_fill_what_comparing_times_needs() -> None:
     clock = Clock()
     # With so many users errors need fewer probes than times do.
@@ -230,12 +220,6 @@ def test_probes_of_a_release_that_hangs_do_not_hold_up_the_watch() -> None:
 def test_a_probe_of_neither_side_is_refused() -> None:
     with pytest.raises(LockstepError, match="a probe asks candidate or baseline, not green"):
         watch(Fixed(), probes={"green": Probes(Clock())})
-
-
-def test_times_of_before_are_taken_only_of_answers_and_only_for_so_long() -> None:
-    answers = iter([Probed(True, 0.01)] * 3 + [Probed(False, 5.0)] * 2)
-    assert probe_times(lambda: next(answers), 5).seconds == {0.01: 3}
-    assert probe_times(lambda: Probed(True, 0.01), 5, within=0).seconds == {}
 
 
 # Health and dependencies
