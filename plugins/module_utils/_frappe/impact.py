@@ -88,7 +88,7 @@ def begin(deployment: SiteDeployment) -> dict[str, t.Any]:
     """
     folder = _folder(deployment)
     folders.ensure(folder, mode=0o700)
-    database = deployment.database()
+    database = deployment.green_database()
     _touched_file(deployment, remove=True)
     if os.path.exists(os.path.join(folder, "after.json")):
         os.unlink(os.path.join(folder, "after.json"))
@@ -108,6 +108,17 @@ def moment(database: Database) -> dict[str, t.Any]:
         time.sleep(1 - state.now % 1)
         state = touched.look(database)
     return {"moment": state.now, "empty": sorted(state.empty)}
+
+
+def written_since(database: Database, began: t.Mapping[str, t.Any]) -> list[str] | None:
+    """The tables that somebody wrote to since a moment; None where that isn't known.
+
+    Args:
+        database: The database.
+        began: From :func:`moment`.
+    """
+    found = touched.written(began["moment"], touched.look(database), began["empty"])
+    return None if found is None else sorted(found)
 
 
 def old_columns(before: t.Mapping[str, t.Any], tables: t.Iterable[str]) -> dict[str, list[str]]:
@@ -148,7 +159,7 @@ def end(deployment: SiteDeployment) -> int:
     # Of an app that was installed nobody lists the tables it touched.
     began, everything = migrate.intent["began"], bool(migrate.intent["install"])
     folder = _folder(deployment)
-    database = deployment.database()
+    database = deployment.green_database()
     before = atomic.read_json(os.path.join(folder, "before.json"))
     after = schema.snapshot(database)
     found = tables_to_restore(deployment, began, everything=everything)
@@ -182,7 +193,7 @@ def tables_to_restore(
     if recorded is not None:
         # Since it was written down, users have written too: looking again would take their tables for the migration's.
         return list(recorded["touched"])
-    names = touched_tables(deployment.database(), deployment.site.folder, began)
+    names = touched_tables(deployment.green_database(), deployment.green.folder, began)
     return None if names is None else sorted(names)
 
 
@@ -308,7 +319,7 @@ def _read(path: str) -> str | None:
 
 def _touched_file(deployment: SiteDeployment, *, remove: bool = False) -> str:
     """Where frappe writes the tables a migration touched: the site is passive then, its folder is the data itself."""
-    path = os.path.join(deployment.site.folder, _TOUCHED)
+    path = os.path.join(deployment.green.folder, _TOUCHED)
     if remove and os.path.exists(path):
         os.unlink(path)
     return path

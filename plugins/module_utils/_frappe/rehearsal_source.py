@@ -80,7 +80,7 @@ def fill(deployment: SiteDeployment, site: ScratchSite) -> Copy:
     if folder is not None:
         content = backups.read(folder)
         try:
-            made = restored(os.path.join(folder, "database"), content["database"], site)
+            made = filled(os.path.join(folder, "database"), content["database"], site)
         except LockstepError as error:
             warnings.append(f"the last backup, {os.path.basename(folder)}, could not be restored: {error.message}")
             site.remove()
@@ -101,7 +101,7 @@ def fill(deployment: SiteDeployment, site: ScratchSite) -> Copy:
     return Copy(own, name, round(age, 1), len(refreshed), seconds, dump_seconds, warnings)
 
 
-def restored(folder: str, manifest: dict[str, t.Any], copy: Copied) -> tuple[Database, Database]:
+def filled(folder: str, manifest: dict[str, t.Any], copy: Copied) -> tuple[Database, Database]:
     """Restore the tables and sequences of a backup as a restore would do it, and prove that they are what was saved.
 
     Args:

@@ -150,14 +150,30 @@ class Content:
         others = [known[one.key] if one.same_as(known.get(one.key)) else one for one in owned]
         return dataclasses.replace(self, others=others)
 
-    def names(self, schema: str) -> list[str]:
-        """What of it refers to a schema by its name, and would go on to do so wherever it is moved."""
-        return [f"{one.kind} {one.name}" for one in self.others if quote(schema) in one.statement]
-
 
 def tables_of(there: t.Mapping[str, Table]) -> list[str]:
     """The tables in the narrow sense, by name."""
     return [name for name, table in there.items() if table.has_rows]
+
+
+def bound_to_itself(schema: Database, content: Content) -> list[str]:
+    """What of a schema names it, and would go on to do so wherever its tables are moved.
+
+    Args:
+        schema: The schema.
+        content: What it consists of, in another's name: its account may be called as it is.
+    """
+    name = quote(schema.name)
+    found = [f"{one.kind} {one.name}" for one in content.others if name in one.statement]
+    found += [
+        f"column {column} of table {table}"
+        for table, column in schema.query(
+            "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS"
+            f" WHERE TABLE_SCHEMA = {text(schema.name)}"
+            f" AND (INSTR(COLUMN_DEFAULT, {text(name)}) OR INSTR(GENERATION_EXPRESSION, {text(name)}))"
+        )
+    ]
+    return found
 
 
 class WholeExchange:

@@ -153,6 +153,16 @@ def written(since: float, state: State, empty_before: t.Collection[str] = ()) ->
     return found | (state.empty - set(empty_before))
 
 
+def updated(since: float, state: State) -> set[str]:
+    """The tables that somebody wrote to, when they were moved to another schema since, which makes all of them new.
+
+    Args:
+        since: :attr:`State.now` from before.
+        state: Of now, of the schema that they were moved to.
+    """
+    return {name for name, times in state.tables.items() if times.updated is not None and times.updated >= int(since)}
+
+
 def may_be_meant(table: str, logged: t.Collection[str], tables: t.Collection[str]) -> bool:
     """Whether a table was touched, by what Frappe logged.
 

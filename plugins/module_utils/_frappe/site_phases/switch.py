@@ -16,6 +16,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green_exchange import GreenExchange
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging
@@ -52,20 +53,24 @@ class Switch(Phase):
 
     def __init__(self, deployment: SiteDeployment) -> None:
         self._deployment = deployment
-        self.timeout = deployment.options.health_check_timeout + 300
+        draining = deployment.options.drain_timeout if deployment.clones else 0
+        self.timeout = deployment.options.health_check_timeout + draining + 300
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         if deployment.steps:
             return self._offer()
+        exchanged = GreenExchange(deployment).run(step) if deployment.clones else {}
         # The phase before has left the new release no caches of another time.
         move(deployment, deployment.before, deployment.after)
-        return {"release": deployment.after.id}
+        return {"release": deployment.after.id, **exchanged}
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         before, after = deployment.before, deployment.after
         Processes(deployment.context).start(before)
+        if deployment.clones:
+            GreenExchange(deployment).undo()
         # Nobody reads through this release yet, and what it cached is from before.
         clear_cache(deployment.context.bench(before), deployment.site.name)
         move(deployment, after, before)
@@ -136,7 +141,7 @@ class Retire(Phase):
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment, processes = self._deployment, Processes(self._deployment.context)
-        left = _await_jobs(deployment)
+        left = [*_drop_blue(deployment), *_await_jobs(deployment)]
         if deployment.options.blue_retention:
             until = deployment.context.record.retain(deployment.before.id, deployment.options.blue_retention)
             return {"stopped": False, "retained_until": clock.told(until), "warnings": left}
@@ -146,6 +151,20 @@ class Retire(Phase):
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         return {"started": Processes(self._deployment.context).start(self._deployment.before)}
+
+
+def _drop_blue(deployment: SiteDeployment) -> list[str]:
+    """Drop what the site's tables were before they were exchanged for a clone's; a way back takes the backup now.
+
+    Returns:
+        What an administrator should know; the site is live, so that is no failure.
+    """
+    try:
+        if deployment.clones:
+            GreenExchange(deployment).drop_blue()
+    except LockstepError as error:
+        return [f"the tables of before the exchange are still there: {error.message}"]
+    return []
 
 
 def _await_jobs(deployment: SiteDeployment) -> list[str]:

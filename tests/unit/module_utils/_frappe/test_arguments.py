@@ -32,6 +32,7 @@ GIVEN = {
     "on_inconclusive": "back",
     "analysed": False,
     "blue_retention": 0.0,
+    "green_database": "shared",
 }
 
 

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import rehearsal
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import rehearsal, room
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import valid_name
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.scratch_site import copy_name
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import account
@@ -116,12 +116,13 @@ class Server:
         return self._answer
 
 
-def test_a_copy_needs_one_and_a_half_of_the_database(tmp_path: t.Any) -> None:
+def test_a_copy_needs_more_than_the_database_takes(tmp_path: t.Any) -> None:
     admin: t.Any = Server(str(tmp_path))
     small: t.Any = Server("1000")
     huge: t.Any = Server(str(10**16))
-    rehearsal.require_room(admin, small)
+    need = (1.5, "to rehearse on", "set rehearsal: never")
+    room.require_room(admin, small, *need)
     with pytest.raises(LockstepError, match=r"a copy of shop to rehearse on needs 15000000 GB \(1\.5 times"):
-        rehearsal.require_room(admin, huge)
+        room.require_room(admin, huge, *need)
     huge.socket, huge.host = None, "db.example.com"
-    rehearsal.require_room(admin, huge)
+    room.require_room(admin, huge, *need)
