@@ -96,7 +96,8 @@ class Green:
         admin, database = require_admin(deployment), deployment.database()
         there = tables.listing(database.query, database.name)
         _refuse(
-            [f"table {name}" for name, table in there.items() if table.versioned], "has a history, which copies don't"
+            [f"table {name}" for name, table in there.items() if table.versioned],
+            "keeps its history, which a copy would not have",
         )
         schema = admin.schema(database.name)
         bound = exchange.bound_to_itself(schema, exchange.Content.of(schema))

@@ -20,7 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomi
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import forget_database
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green import Green, require_admin
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import drain_jobs
@@ -29,7 +29,6 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.exchange 
     Content,
     WholeExchange,
     bound_to_itself,
-    tables_of,
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import end_orphans
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade
@@ -63,7 +62,7 @@ class GreenExchange:
             return True
         # Its client may have been killed while the statement waits for somebody who uses a table.
         end_orphans(self._admin, self._database.name)
-        return bool(tables_of(tables.listing(self._blue.query, self._blue.name)))
+        return bool(tables.tables_of(tables.listing(self._admin.query, self._blue.name)))
 
     def run(self, step: Step) -> dict[str, t.Any]:
         """Make the migrated clone the site's database; readers find the one or the other.
@@ -73,7 +72,7 @@ class GreenExchange:
 
         Returns:
             ``exchange_seconds``, and what could not be made as it was: ``redefined`` and ``left_out``
-            (:class:`.Remade`).
+            (:class:`.Remade`). Until visitors are taken to the new release, the one before reads what was migrated.
 
         Raises:
             LockstepError: Somebody could have written, or has, since the clone was made. Or jobs of the migration don't
@@ -89,12 +88,17 @@ class GreenExchange:
             drain_jobs(deployment, deployment.old)
             self._hand_over()
             remade = self._exchanged(step, whole)
-        self._require_unwritten_before()
-        for name in (self._database.name, self._green.schema().name):
-            forget_database(deployment.new, name)
-        self._green.take_down()
         seconds = round(time.monotonic() - began, 3)
         return {"exchange_seconds": seconds, "redefined": remade.redefined, "left_out": remade.left_out}
+
+    def finish(self) -> None:
+        """Remove what is left of the clone, once visitors are on the new release.
+
+        Raises:
+            LockstepError: Somebody wrote to the tables of before in the very moment of the exchange.
+        """
+        _refuse(sorted(touched.updated(self._since["moment"], touched.look(self._blue))))
+        self._green.take_down()
 
     def undo(self) -> bool:
         """Put the site's own tables back, unless users may have written since: then the rollback decides.
@@ -147,6 +151,8 @@ class GreenExchange:
             deployment.placement.lead(deployment.new, deployment.placement.data)
         if os.path.isdir(folder):
             deployment.placement.collect(folder)
+        # What it may know of the site from a deployment of before.
+        clear_cache(deployment.new, deployment.site.name)
         time.sleep(deployment.new.settings_age())
 
     def _take_settings(self) -> None:
@@ -197,10 +203,6 @@ class GreenExchange:
         if written is None:
             raise LockstepError("the database server was started meanwhile: whether somebody wrote is not known")
         _refuse(written)
-
-    def _require_unwritten_before(self) -> None:
-        """The same of the moment between that look and the exchange."""
-        _refuse(sorted(touched.updated(self._since["moment"], touched.look(self._blue))))
 
 
 def _refuse(written: t.Sequence[str]) -> None:

@@ -27,6 +27,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import fingerprint, schema, touched
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote, text
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import listing, tables_of
 
 # Written by a migration that has nothing to do, or the books of what was installed and migrated (measured).
 BOOKKEEPING = frozenset(
@@ -205,10 +206,11 @@ def judge(deployment: SiteDeployment) -> Judgement:
             return Judgement(True, True, "the migration changed nothing", {})
         return Judgement(False, False, "what the migration did is not known", _loss(deployment, [], None))
     compared = recorded.get("compared")
-    now = fingerprint.fingerprints(deployment.database(), recorded["touched"], compared, budget_bytes=_BUDGET)
+    database = deployment.database()
+    now = fingerprint.fingerprints(database, recorded["touched"], compared, budget_bytes=_BUDGET)
     _same, different, unknown = fingerprint.unchanged(recorded["prints"], now)
     # A restore drops what came since, and brings back what went.
-    made_or_dropped = set(schema.snapshot(deployment.database())["tables"]) ^ set(recorded["tables"])
+    made_or_dropped = set(tables_of(listing(database.query, database.name))) ^ set(recorded["tables"])
     written = sorted({*different, *unknown, *made_or_dropped})
     if not written:
         return Judgement(True, False, "no table that the migration touched was written since", {})

@@ -20,7 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects i
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import mark
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import blockers
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import Table, listing
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import listing, tables_of
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.watcher import Watcher
 
 
@@ -148,12 +148,10 @@ class Content:
         known = {one.key: one for one in before.others}
         owned = objects.defined_by(self.others, account)
         others = [known[one.key] if one.same_as(known.get(one.key)) else one for one in owned]
+        # A broken view can't be copied, nor made again once it is dropped.
+        mine = {one.key for one in others}
+        others += [one for one in before.others if one.broken and one.key not in mine]
         return dataclasses.replace(self, others=others)
-
-
-def tables_of(there: t.Mapping[str, Table]) -> list[str]:
-    """The tables in the narrow sense, by name."""
-    return [name for name, table in there.items() if table.has_rows]
 
 
 def bound_to_itself(schema: Database, content: Content) -> list[str]:
@@ -164,7 +162,7 @@ def bound_to_itself(schema: Database, content: Content) -> list[str]:
         content: What it consists of, in another's name: its account may be called as it is.
     """
     name = quote(schema.name)
-    found = [f"{one.kind} {one.name}" for one in content.others if name in one.statement]
+    found = [f"{one.kind} {one.name}" for one in content.others if name in one.statement and not one.broken]
     found += [
         f"column {column} of table {table}"
         for table, column in schema.query(

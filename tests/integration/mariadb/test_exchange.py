@@ -84,6 +84,7 @@ def test_the_database_is_the_migrated_copy_and_nothing_of_it_names_the_copy(both
     assert {("view", "log"), ("view", "new_view"), ("trigger", "new_trigger"), ("sequence", "newer")} <= names
     assert ("trigger", "note") not in names
     assert ("event", "later") not in names
+    assert ("view", "broken") in names, "it could neither be copied nor be made again"
     assert site.root.query(f"SELECT DEFINER FROM mysql.proc WHERE db = '{site.database.name}'")[0] == definers[0]
     site.database.execute("INSERT INTO numbered (x) VALUES (9)", "UPDATE child SET parent = 2")
     assert before.tables != after.tables

@@ -60,21 +60,33 @@ class Switch(Phase):
         deployment = self._deployment
         if deployment.steps:
             return self._offer()
-        exchanged = GreenExchange(deployment).run(step) if deployment.clones else {}
+        if deployment.clones:
+            return self._exchange(step)
         # The phase before has left the new release no caches of another time.
         move(deployment, deployment.before, deployment.after)
-        return {"release": deployment.after.id, **exchanged}
+        return {"release": deployment.after.id}
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         before, after = deployment.before, deployment.after
         Processes(deployment.context).start(before)
-        if deployment.clones:
-            GreenExchange(deployment).undo()
+        if deployment.clones and GreenExchange(deployment).undo():
+            # Its caches are of these very tables, but for what it read in the moment before visitors were taken along.
+            move(deployment, after, before)
+            clear_cache(deployment.old, deployment.site.name)
+            return {"action": "switched back, tables exchanged", "release": before.id}
         # Nobody reads through this release yet, and what it cached is from before.
         clear_cache(deployment.context.bench(before), deployment.site.name)
         move(deployment, after, before)
         return {"action": "switched back", "release": before.id}
+
+    def _exchange(self, step: Step) -> dict[str, t.Any]:
+        """Make the clone the site's database, and take visitors along at once: they read what was migrated now."""
+        deployment, exchange = self._deployment, GreenExchange(self._deployment)
+        done = exchange.run(step)
+        move(deployment, deployment.before, deployment.after)
+        exchange.finish()
+        return {"release": deployment.after.id, **done}
 
     def _offer(self) -> dict[str, t.Any]:
         """Let testers, and nobody else, get to the new release: visitors follow step by step when they can write."""

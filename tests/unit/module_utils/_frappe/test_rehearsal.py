@@ -89,6 +89,8 @@ def test_a_user_is_told_in_a_line() -> None:
         "Rehearsed on a copy of its database: the migration works, takes 12 s and does more than add things (table a is"
         " gone, and 1 more). Writes will be blocked for about 20 s."
     )
+    cloned = rehearsal.told({**FOUND, "clone_seconds": 7.6})
+    assert cloned.endswith("blocked for about 20 s, 8 s of them to clone the database.")
     assert rehearsal.told({"additive": True}).startswith("The migration has nothing to do")
     assert rehearsal.told({"additive": None, "reason": "no admin"}) == "The migration was not rehearsed: no admin."
 
