@@ -302,6 +302,9 @@ rehearsal:
     freeze_seconds:
       description: Seconds for which writes will be blocked, as far as can be said.
       type: float
+    clone_seconds:
+      description: How much of that it takes to clone the database, with O(green_database=clone).
+      type: float
 """
 
 import typing as t

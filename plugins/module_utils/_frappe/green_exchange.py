@@ -109,12 +109,14 @@ class GreenExchange:
         Raises:
             LockstepError: Somebody uses a table for too long.
         """
-        if self._deployment.was_thawed or not self._was_begun() or not os.path.exists(self._contents):
+        if not self._was_begun() or not os.path.exists(self._contents):
             return False
         before, whole = self._content("before"), WholeExchange(self._database, self._admin)
         if not self.is_done():
             # It may have been killed right before the statement, with triggers dropped.
-            whole.settle(before)
+            whole.settle(before.going_on_from(Content.of(self._admin.schema(self._database.name))))
+            return False
+        if self._deployment.was_thawed:
             return False
         green = scratch.make_schema(self._admin, self._green.schema().name, before.charset, before.collation)
         whole.run(before, self._blue, green)

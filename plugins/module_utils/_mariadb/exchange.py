@@ -19,7 +19,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import mark
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import blockers
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal, never_back
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import listing, tables_of
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.watcher import Watcher
 
@@ -152,6 +152,10 @@ class Content:
         mine = {one.key for one in others}
         others += [one for one in before.others if one.broken and one.key not in mine]
         return dataclasses.replace(self, others=others)
+
+    def going_on_from(self, live: Content) -> Content:
+        """The same with the tables of now, whose rows may have numbers that sequences handed out since."""
+        return dataclasses.replace(self, tables=live.tables, others=never_back(self.others, live.others))
 
 
 def bound_to_itself(schema: Database, content: Content) -> list[str]:

@@ -20,7 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.load impo
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import end_orphans
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal, never_back
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch import scratch_schema
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import (
     SEQUENCE,
@@ -92,25 +92,6 @@ def _connected(
             found.add(name)
             waiting.extend(neighbours.get(name, ()))
     return found
-
-
-def never_back(wanted: t.Sequence[Definition], live: t.Sequence[Definition]) -> list[Definition]:
-    """Let sequences go on from where they are, where tables keep rows that were written after the backup.
-
-    Set back, a sequence would hand out numbers that those rows have. That some numbers are left out harms nobody.
-
-    Args:
-        wanted: What the backup has.
-        live: What the database has now.
-    """
-    now = {one.name: one for one in live if one.kind == "sequence"}
-    return [_further(one, now[one.name]) if one.kind == "sequence" and one.name in now else one for one in wanted]
-
-
-def _further(saved: Definition, live: Definition) -> Definition:
-    descends = "increment by -" in saved.statement.lower()
-    choose = min if descends else max
-    return dataclasses.replace(saved, next_value=str(choose(int(saved.next_value), int(live.next_value))))
 
 
 def restore(
