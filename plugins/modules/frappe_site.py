@@ -153,6 +153,17 @@ options:
       It is stopped by M(lockstep.deploy.frappe_bench_retire), or the next deployment of its bench, after that.
     type: float
     default: 0
+  green_database:
+    description:
+      - Which database the new release migrates while writes are blocked.
+        With V(shared) it is the site's own, as the release before reads it.
+      - With V(clone) it is a copy, made of the backup that was just taken, which becomes the site's own in one step
+        when it was verified. Readers see nothing of the migration, and one that fails needs no restore.
+        Writes are blocked for longer, by what the copy takes.
+      - V(clone) excludes O(steps), and needs a database account as for O(rehearsal).
+    type: str
+    choices: [shared, clone]
+    default: shared
   rollback_on_failure:
     description: Whether a failure before the thaw is undone. Otherwise the site stays as it is, with writes blocked.
     type: bool
@@ -291,6 +302,9 @@ rehearsal:
     freeze_seconds:
       description: Seconds for which writes will be blocked, as far as can be said.
       type: float
+    clone_seconds:
+      description: How much of that it takes to clone the database, with O(green_database=clone).
+      type: float
 """
 
 import typing as t
@@ -343,6 +357,7 @@ ARGUMENTS = {
     "on_inconclusive": {"type": "str", "choices": ["back", "go_on"], "default": "back"},
     "analysed": {"type": "bool", "default": False},
     "blue_retention": {"type": "float", "default": 0},
+    "green_database": {"type": "str", "choices": ["shared", "clone"], "default": "shared"},
     "rollback_on_failure": {"type": "bool", "default": True},
     "project": {"type": "str", "required": True},
     "environment": {"type": "str", "required": True},

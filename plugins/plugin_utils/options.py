@@ -131,7 +131,22 @@ def find_contradictions(options: t.Mapping[str, t.Any], strategy: str = "") -> d
         }
     if options["freeze"] == "auto" and options["rehearsal"] == "never":
         return {"rehearsal": "found never with freeze: auto, which a rehearsal decides; expected auto or always"}
-    return traffic.find_contradictions(options, strategy)
+    return _of_clones(options, strategy) or traffic.find_contradictions(options, strategy)
+
+
+def _of_clones(options: t.Mapping[str, t.Any], strategy: str) -> dict[str, str]:
+    """What a cloned database excludes: it is green's, and only one of two databases can take writes."""
+    if options["green_database"] != "clone":
+        return {}
+    if strategy != "blue-green":
+        return {"green_database": f"found clone with strategy: {strategy}; expected strategy: blue-green, or shared"}
+    if traffic.shares(options)["steps"]:
+        return {
+            "green_database": f"found clone with traffic_strategy: {options['traffic_strategy']}, where visitors write "
+            "through both releases, and only one of two databases can take what they write; expected "
+            "traffic_strategy: instant, or shared"
+        }
+    return {}
 
 
 def canonical_strategy(text: str) -> str:

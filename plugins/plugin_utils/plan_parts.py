@@ -152,6 +152,7 @@ def warnings(
             found.append("thaw: together overrules rollback_scope: a failure takes all units back")
     found += _of_no_use(deployment)
     found += _of_rehearsals(options, sites)
+    found += _of_clones(options, sites)
     found += _of_shares(options) if sites else []
     if outside:
         names = _some([unit.name for unit in outside])
@@ -205,14 +206,28 @@ def _of_rehearsals(options: t.Mapping[str, t.Any], sites: t.Sequence[Unit]) -> l
     if not sites or options["rehearsal"] == "never" or not (decides or options["rehearsal"] == "always"):
         return []
     found = ["migrations are rehearsed: a copy of each site's database is made beside it, and needs room there"]
+    otherwise = "readers are kept out of the freeze, too" if options["rehearsal"] == "auto" else "nothing is deployed"
+    return found + _without_admin(sites, otherwise)
+
+
+def _of_clones(options: t.Mapping[str, t.Any], sites: t.Sequence[Unit]) -> list[str]:
+    """What cloned databases cost and need, where there are any."""
+    if not sites or options["green_database"] != "clone":
+        return []
+    told = (
+        "green_database: clone: each site whose migration has something to do is frozen for as long as a copy of its "
+        "database takes, too, and needs room for two copies beside it"
+    )
+    return [told, *_without_admin(sites, "nothing is deployed")]
+
+
+def _without_admin(sites: t.Sequence[Unit], otherwise: str) -> list[str]:
+    """Benches of which it isn't said who makes schemas, and what becomes of that."""
     nameless = sorted({unit.bench["name"] for unit in sites if not (unit.bench.get("database") or {}).get("admin")})
-    if nameless:
-        otherwise = (
-            "readers are kept out of the freeze, too" if options["rehearsal"] == "auto" else "nothing is deployed"
-        )
-        unless = "unless root can make schemas by the server's socket"
-        found.append(f"{_some(nameless)} names no database.admin: {unless}, {otherwise}")
-    return found
+    if not nameless:
+        return []
+    unless = "unless root can make schemas by the server's socket"
+    return [f"{_some(nameless)} names no database.admin: {unless}, {otherwise}"]
 
 
 def _some(names: list[str], at_most: int = 10) -> str:

@@ -10,6 +10,7 @@ import json
 import shlex
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import App, app_of, valid_name
@@ -83,12 +84,18 @@ def site_options(params: t.Mapping[str, t.Any]) -> Options:
     """The options of a site's deployment from a module's arguments.
 
     Raises:
-        LockstepError: What is expected of a smoke test can't be as it is given.
+        LockstepError: What is expected of a smoke test can't be as it is given, or one option excludes another.
     """
     smoke = [_smoke_test(one) for one in params["smoke_tests"]]
     requests = [one for one in smoke if isinstance(one, dict)]
     for request in requests:
         site_health.check_endpoint(request)
+    if params["green_database"] == "clone" and params["steps"]:
+        raise LockstepError(
+            "visitors can't be shared out between two databases, which both would take writes",
+            left="nothing was changed",
+            hint="set green_database: shared, or leave the steps out",
+        )
     return Options(
         apps=params["site_apps"],
         config=json.loads(params["config"] or "{}"),
@@ -109,6 +116,7 @@ def site_options(params: t.Mapping[str, t.Any]) -> Options:
         on_inconclusive=params["on_inconclusive"],
         analysed=params["analysed"],
         blue_retention=params["blue_retention"],
+        green_database=params["green_database"],
         smoke_tests=requests,
     )
 

@@ -33,6 +33,7 @@ class Options(t.NamedTuple):
     means (``back`` or ``go_on``), and ``analysed`` that it does so for the time after a switch, too. ``freeze`` may
     be ``auto``: what the rehearsal found decides (:attr:`SiteDeployment.freeze`).
     ``blue_retention`` (s) is how long the release before keeps running although no site needs it.
+    ``green_database`` is ``shared``, or ``clone`` where the new release migrates a copy of the database.
     """
 
     apps: t.Sequence[str]
@@ -56,6 +57,7 @@ class Options(t.NamedTuple):
     smoke_tests: t.Sequence[t.Mapping[str, t.Any]] = ()
     rehearsal: str = "auto"
     blue_retention: float = 0
+    green_database: str = "shared"
 
     @classmethod
     def recorded(cls, journal: Journal) -> Options:
@@ -114,10 +116,40 @@ class SiteDeployment:
         return bool(self.journal.data["reasons_to_migrate"] or self.new_apps)
 
     @property
+    def clones(self) -> bool:
+        """Whether a clone of the database is migrated, and not the database itself."""
+        return self.options.green_database == "clone" and self.needs_migration
+
+    @property
+    def clone_folder(self) -> str | None:
+        """Where the clone that the journal knows of has its folder."""
+        migrate = self.journal.last("migrate")
+        name = migrate.intent.get("clone") if migrate else None
+        return os.path.join(self.context.layout.clones, name) if name else None
+
+    @property
+    def green(self) -> Site:
+        """The site as the new release has it: its clone as long as that is what it serves, else the site itself."""
+        folder = self.clone_folder
+        if folder is None or self.placement.leads_to(self.new) != folder:
+            return self.site
+        return Site(self.site.name, folder, self.context.user)
+
+    @property
+    def was_thawed(self) -> bool:
+        """Whether users may have written since this deployment's freeze, whatever was undone since."""
+        return any(step.phase == "thaw" and "thawed_at" in step.intent for step in self.journal.steps())
+
+    @property
     def freeze(self) -> str:
-        """``reads`` or ``full``: with ``auto`` reads go on where a rehearsal has shown that things are only added."""
+        """``reads`` or ``full``: with ``auto`` reads go on where a rehearsal has shown that things are only added.
+
+        So they do where a clone is migrated, of which readers see nothing.
+        """
         if self.options.freeze != "auto":
             return self.options.freeze
+        if self.clones:
+            return "reads"
         return "reads" if self.journal.data.get("rehearsal", {}).get("additive") else "full"
 
     @property
@@ -125,7 +157,12 @@ class SiteDeployment:
         return os.path.join(self.context.layout.backups(self.site.name), str(self.journal.deployment_id))
 
     def database(self) -> Database:
+        """The site's own database, in which its users' data lies."""
         return self.site.database(self.old, self.context.options["database"])
+
+    def green_database(self) -> Database:
+        """The database that the new release works on: that of the clone as long as there is one, else the site's."""
+        return self.green.database(self.new, self.context.options["database"])
 
     def admin(self) -> Database | None:
         """Who can make a scratch schema beside the site's database, if anybody."""

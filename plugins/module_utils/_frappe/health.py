@@ -147,7 +147,9 @@ class SiteHealth:
                 raise LockstepError(f"the test {' '.join(argv)} failed with return code {done.rc}", detail=done.tail())
 
     def _on(self, release: Release) -> LiveSite:
-        return LiveSite(self._context, self._site, release)
+        deployment = self._deployment
+        is_green = self._site == deployment.site.name and release.id == deployment.journal.data["after"]
+        return LiveSite(self._context, self._site, release, deployment.green.folder if is_green else None)
 
     def _checks(self, release: Release) -> SiteChecks:
         options = self._deployment.options

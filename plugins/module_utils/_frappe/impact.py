@@ -27,6 +27,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import fingerprint, schema, touched
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote, text
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import listing, tables_of
 
 # Written by a migration that has nothing to do, or the books of what was installed and migrated (measured).
 BOOKKEEPING = frozenset(
@@ -88,7 +89,7 @@ def begin(deployment: SiteDeployment) -> dict[str, t.Any]:
     """
     folder = _folder(deployment)
     folders.ensure(folder, mode=0o700)
-    database = deployment.database()
+    database = deployment.green_database()
     _touched_file(deployment, remove=True)
     if os.path.exists(os.path.join(folder, "after.json")):
         os.unlink(os.path.join(folder, "after.json"))
@@ -108,6 +109,17 @@ def moment(database: Database) -> dict[str, t.Any]:
         time.sleep(1 - state.now % 1)
         state = touched.look(database)
     return {"moment": state.now, "empty": sorted(state.empty)}
+
+
+def written_since(database: Database, began: t.Mapping[str, t.Any]) -> list[str] | None:
+    """The tables that somebody wrote to since a moment; None where that isn't known.
+
+    Args:
+        database: The database.
+        began: From :func:`moment`.
+    """
+    found = touched.written(began["moment"], touched.look(database), began["empty"])
+    return None if found is None else sorted(found)
 
 
 def old_columns(before: t.Mapping[str, t.Any], tables: t.Iterable[str]) -> dict[str, list[str]]:
@@ -148,7 +160,7 @@ def end(deployment: SiteDeployment) -> int:
     # Of an app that was installed nobody lists the tables it touched.
     began, everything = migrate.intent["began"], bool(migrate.intent["install"])
     folder = _folder(deployment)
-    database = deployment.database()
+    database = deployment.green_database()
     before = atomic.read_json(os.path.join(folder, "before.json"))
     after = schema.snapshot(database)
     found = tables_to_restore(deployment, began, everything=everything)
@@ -182,7 +194,7 @@ def tables_to_restore(
     if recorded is not None:
         # Since it was written down, users have written too: looking again would take their tables for the migration's.
         return list(recorded["touched"])
-    names = touched_tables(deployment.database(), deployment.site.folder, began)
+    names = touched_tables(deployment.green_database(), deployment.green.folder, began)
     return None if names is None else sorted(names)
 
 
@@ -194,10 +206,11 @@ def judge(deployment: SiteDeployment) -> Judgement:
             return Judgement(True, True, "the migration changed nothing", {})
         return Judgement(False, False, "what the migration did is not known", _loss(deployment, [], None))
     compared = recorded.get("compared")
-    now = fingerprint.fingerprints(deployment.database(), recorded["touched"], compared, budget_bytes=_BUDGET)
+    database = deployment.database()
+    now = fingerprint.fingerprints(database, recorded["touched"], compared, budget_bytes=_BUDGET)
     _same, different, unknown = fingerprint.unchanged(recorded["prints"], now)
     # A restore drops what came since, and brings back what went.
-    made_or_dropped = set(schema.snapshot(deployment.database())["tables"]) ^ set(recorded["tables"])
+    made_or_dropped = set(tables_of(listing(database.query, database.name))) ^ set(recorded["tables"])
     written = sorted({*different, *unknown, *made_or_dropped})
     if not written:
         return Judgement(True, False, "no table that the migration touched was written since", {})
@@ -308,7 +321,7 @@ def _read(path: str) -> str | None:
 
 def _touched_file(deployment: SiteDeployment, *, remove: bool = False) -> str:
     """Where frappe writes the tables a migration touched: the site is passive then, its folder is the data itself."""
-    path = os.path.join(deployment.site.folder, _TOUCHED)
+    path = os.path.join(deployment.green.folder, _TOUCHED)
     if remove and os.path.exists(path):
         os.unlink(path)
     return path

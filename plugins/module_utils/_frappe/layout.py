@@ -93,6 +93,11 @@ class Layout:
         """Where the data of copies of sites lies for a while; not among the data of sites, which stays."""
         return os.path.join(self.root, "rehearsals")
 
+    @property
+    def clones(self) -> str:
+        """Where sites have their folders for as long as a new release works on clones of their databases."""
+        return os.path.join(self.root, "clones")
+
     def source(self, app: App) -> str:
         """The repository an app is cloned from; its last part is the app's name, as bench derives it from there."""
         return os.path.join(self.root, "sources", app.commit[:12], app.name)

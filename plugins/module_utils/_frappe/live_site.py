@@ -44,16 +44,17 @@ class LiveSite:
         context: The bench.
         name: The site's name.
         release: The release; None for a bench that was not adopted, or not with this site.
+        folder: What the release serves as the site; None for the site's own folder.
     """
 
-    def __init__(self, context: BenchContext, name: str, release: Release | None) -> None:
+    def __init__(self, context: BenchContext, name: str, release: Release | None, folder: str | None = None) -> None:
         self.context = context
         self.name = name
         self.release = release
         self.bench: Bench = context.bench(release) if release else context.adopted
         placement = Placement(context.layout, name, context.user)
-        folder = placement.data if placement.is_adopted() else os.path.join(self.bench.sites_folder, name)
-        self.site = Site(name, folder, context.user)
+        own = placement.data if placement.is_adopted() else os.path.join(self.bench.sites_folder, name)
+        self.site = Site(name, folder or own, context.user)
         self.traffic = context.traffic(name)
 
     @classmethod

@@ -13,6 +13,7 @@ Every change is one ``renameat2`` exchange, so that whoever reads meanwhile find
 from __future__ import annotations
 
 import os
+import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, beneath, entries, folders
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -21,6 +22,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout imp
 
 # A migration removes this file and makes it anew: through a link, the old one would stay in the data.
 _NOT_LINKED = ("touched_tables.json",)
+
+CONFIG = "site_config.json"
 
 
 class Placement:
@@ -41,7 +44,7 @@ class Placement:
 
     def is_adopted(self) -> bool:
         """Whether the site's data lies where it belongs."""
-        return os.path.exists(os.path.join(self.data, "site_config.json"))
+        return os.path.exists(os.path.join(self.data, CONFIG))
 
     def is_active(self, bench: Bench) -> bool:
         place = self._place(bench)
@@ -60,7 +63,7 @@ class Placement:
             self._link_missing(bench)
             return False
         place = self._place(bench)
-        if os.path.islink(place) or not os.path.exists(os.path.join(place, "site_config.json")):
+        if os.path.islink(place) or not os.path.exists(os.path.join(place, CONFIG)):
             raise LockstepError(
                 f"site {self._site} does not exist in {bench.path}", hint="create it with bench new-site"
             )
@@ -98,6 +101,39 @@ class Placement:
     def remove_passive(self, bench: Bench) -> None:
         """Take the site out of a bench in which it is not active."""
         folders.remove_link(self._place(bench))
+
+    def leads_to(self, bench: Bench) -> str | None:
+        """Where the passive link of a bench leads; None where the site is active, or not in it."""
+        place = self._place(bench)
+        return os.readlink(place) if os.path.islink(place) else None
+
+    def lead(self, bench: Bench, folder: str) -> None:
+        """Let a bench in which the site is passive serve another folder as the site, from one moment to the next."""
+        found = self.leads_to(bench)
+        if found == folder:
+            return
+        self._clear_spare()
+        if found is None:
+            folders.link(self._place(bench), folder, self._user)
+            atomic.fsync_dir(bench.sites_folder)
+            return
+        folders.link(self._spare, folder, self._user)
+        atomic.exchange(self._spare, self._place(bench))
+        folders.remove_link(self._spare)
+
+    def clone(self, folder: str, config: str) -> None:
+        """Make a folder of links to the site's data that has a configuration of its own.
+
+        Args:
+            folder: The folder.
+            config: The text of its configuration; may hold secrets.
+        """
+        self._make_links(folder, [entry for entry in os.listdir(self.data) if entry != CONFIG])
+        atomic.write_text(os.path.join(folder, CONFIG), config, owner=self._user)
+
+    def collect(self, folder: str) -> None:
+        """Move to the data what a release made in a clone's folder; its configuration stays there."""
+        self._collect(folder, but=(CONFIG,))
 
     def activate(self, bench: Bench) -> None:
         """Let the bench's scheduler see the site."""
@@ -141,12 +177,12 @@ class Placement:
             for entry in os.listdir(self.data):
                 self._link(self._place(bench), entry)
 
-    def _collect(self, folder: str) -> None:
+    def _collect(self, folder: str, but: t.Container[str] = ()) -> None:
         """Move to the data what is not a link: made by the bench, or written over a link by rename."""
         try:
             with beneath.folder(folder) as source, beneath.folder(self.data) as target:
                 for entry in os.listdir(source):
-                    if not beneath.is_link(entry, source):
+                    if entry not in but and not beneath.is_link(entry, source):
                         entries.move(entry, source, target)
         except OSError as error:
             raise LockstepError(f"{folder} could not be moved to {self.data}: {error}") from error

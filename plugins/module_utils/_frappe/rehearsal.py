@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import os
 import time
 import typing as t
 
@@ -23,16 +22,15 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import (
     freeze_estimate,
     impact,
     rehearsal_source,
-    resources,
+    room,
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth, failures
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.orphan import end_orphan, identify
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.scratch_site import ScratchSite, copy_name
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import account, fingerprint, schema, scratch
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import account, fingerprint, schema
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text
 
 #: How much more than the database takes has to be free where its server keeps it: a migration rewrites tables.
 ROOM = 1.5
@@ -67,10 +65,11 @@ def told(found: t.Mapping[str, t.Any]) -> str:
     source = found["source"]
     of = "a copy of its database" if source == rehearsal_source.LIVE else f"backup {source}"
     age = "" if source == rehearsal_source.LIVE else f", {_age(found['source_age'])} old, with what changed since"
+    cloned = f", {found['clone_seconds']:.0f} s of them to clone the database" if "clone_seconds" in found else ""
     kind = "only adds things" if found["additive"] else f"does more than add things ({_first(found['reasons'])})"
     return (
         f"Rehearsed on {of}{age}: the migration works, takes {found['seconds']['migrate']:.0f} s and {kind}."
-        f" Writes will be blocked for about {found['freeze_seconds']:.0f} s."
+        f" Writes will be blocked for about {found['freeze_seconds']:.0f} s{cloned}."
     )
 
 
@@ -108,7 +107,7 @@ class Rehearsal:
             many tables came from the live database), ``seconds`` of ``restore``, ``migrate``, ``verify`` and, after a
             restored backup, ``refresh``; ``additive``, ``reasons`` (what is no addition, in words), ``touched_tables``,
             ``schema_difference``, ``checks`` with ``passed`` and ``failed``, ``freeze_seconds`` (the freeze to expect),
-            ``warnings``.
+            ``clone_seconds`` (how much of that it takes to clone the database, where that is to be done), ``warnings``.
 
         Raises:
             NotRehearsed: Nobody is known who may make a scratch schema and an account for it.
@@ -116,7 +115,7 @@ class Rehearsal:
         """
         self.remove(step)
         admin = self._admin()
-        require_room(admin, self._deployment.database())
+        room.require_room(admin, self._deployment.database(), ROOM, "to rehearse on", "set rehearsal: never")
         step.note(rehearsal=copy_name(self._deployment.site.name, datetime.datetime.now(datetime.timezone.utc)))
         try:
             found = self._rehearse(step, admin)
@@ -162,11 +161,14 @@ class Rehearsal:
         site.link(deployment.new)
         changed = self._migrated(step, site, copy.database)
         checks = self._asked(site)
+        # Its content was proved, as a clone's is; of an older backup it takes about as long as of the next one.
+        clone = copy.seconds["restore"] if deployment.clones else 0.0
         measured = freeze_estimate.Measured(
-            settings=deployment.old.settings_age(),
+            settings=deployment.old.settings_age() + (deployment.new.settings_age() if deployment.clones else 0.0),
             backup=copy.dump_seconds if deployment.options.backup else 0.0,
             migrate=self._seconds["migrate"],
             verify=self._seconds["verify"],
+            clone=clone,
         )
         seconds = {**copy.seconds, **self._seconds}
         return {
@@ -178,6 +180,7 @@ class Rehearsal:
             **changed,
             "checks": checks,
             "freeze_seconds": freeze_estimate.estimate(measured, deployment.journal.earlier()),
+            **({"clone_seconds": round(clone, 1)} if deployment.clones else {}),
             "warnings": copy.warnings,
         }
 
@@ -268,30 +271,3 @@ def _rows(before: str, after: str) -> str:
     if more > 0:
         return f"{more} rows came, and others may have been changed"
     return f"{-more} rows went" if more else "rows were changed"
-
-
-def require_room(admin: Database, database: Database) -> None:
-    """Make sure that a copy of a database fits where its server keeps it, if that is on this machine.
-
-    Raises:
-        LockstepError: It doesn't.
-    """
-    folder = admin.value("SELECT @@datadir") or ""
-    if not scratch.is_local(database) or not os.path.isdir(folder):
-        return
-    size = int(
-        database.value(
-            "SELECT COALESCE(SUM(DATA_LENGTH + INDEX_LENGTH), 0) FROM information_schema.TABLES"
-            f" WHERE TABLE_SCHEMA = {text(database.name)}"
-        )
-        or 0
-    )
-    place = os.statvfs(folder)
-    free, wanted = place.f_bavail * place.f_frsize, int(size * ROOM)
-    if free < wanted:
-        raise LockstepError(
-            f"only {resources.size_text(free)} are free on the file system of {folder}, and a copy of {database.name}"
-            f" to rehearse on needs {resources.size_text(wanted)} ({ROOM:g} times its {resources.size_text(size)})",
-            left="nothing was changed",
-            hint="make room there, or set rehearsal: never",
-        )

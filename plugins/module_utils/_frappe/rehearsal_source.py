@@ -21,12 +21,25 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import backups
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.scratch_site import ScratchSite
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import live_copy, load, remake, tables, verify
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import (
+    exchange,
+    live_copy,
+    load,
+    remake,
+    tables,
+    verify,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text
 
 #: What the result says where there was no backup, or none that can be restored.
 LIVE = "live copy"
+
+
+class Copied(t.Protocol):
+    """Something with a database of its own that is to be filled."""
+
+    def make(self, charset: str, collation: str) -> tuple[Database, Database]:
+        """Make everything but the content; the empty schema is returned as the admin, and as its own account."""
 
 
 class Copy(t.NamedTuple):
@@ -67,12 +80,12 @@ def fill(deployment: SiteDeployment, site: ScratchSite) -> Copy:
     if folder is not None:
         content = backups.read(folder)
         try:
-            made = _restore(os.path.join(folder, "database"), content["database"], site)
+            made = filled(os.path.join(folder, "database"), content["database"], site)
         except LockstepError as error:
             warnings.append(f"the last backup, {os.path.basename(folder)}, could not be restored: {error.message}")
             site.remove()
     live = deployment.database()
-    schema, own = made or site.make(*_defaults(live))
+    schema, own = made or site.make(*exchange.defaults(live))
     restored = time.monotonic()
     refreshed = live_copy.bring_up_to_date(live, schema, own)
     ended = time.monotonic()
@@ -88,10 +101,22 @@ def fill(deployment: SiteDeployment, site: ScratchSite) -> Copy:
     return Copy(own, name, round(age, 1), len(refreshed), seconds, dump_seconds, warnings)
 
 
-def _restore(folder: str, manifest: dict[str, t.Any], site: ScratchSite) -> tuple[Database, Database]:
-    """Restore a backup as a restore would do it, and prove that it is what was backed up."""
+def filled(folder: str, manifest: dict[str, t.Any], copy: Copied) -> tuple[Database, Database]:
+    """Restore the tables and sequences of a backup as a restore would do it, and prove that they are what was saved.
+
+    Args:
+        folder: The backup of the database.
+        manifest: Its manifest.
+        copy: What it is for, of which nothing is there yet.
+
+    Returns:
+        The schema as the admin, and as its own account.
+
+    Raises:
+        LockstepError: The backup is damaged, or can't be loaded.
+    """
     digests = verify.verify(folder, manifest)
-    schema, own = site.make(manifest["charset"], manifest["collation"])
+    schema, own = copy.make(manifest["charset"], manifest["collation"])
     remake.make_equal(own, verify.read_objects(folder, manifest), {"sequence"})
     load.load(schema, folder, manifest, digests)
     load.prove(schema, digests)
@@ -103,12 +128,3 @@ def _dump_seconds(manifest: t.Mapping[str, t.Any], live: Database) -> float:
     now = sum(table.bytes for table in tables.listing(live.query, live.name).values())
     then = sum(int(entry["data_bytes"]) for entry in manifest["tables"].values())
     return float(manifest["seconds"]) * max(1.0, now / max(1, then))
-
-
-def _defaults(database: Database) -> tuple[str, str]:
-    """The database's default character set and collation."""
-    row = database.query(
-        "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
-        f" WHERE SCHEMA_NAME = {text(database.name)}"
-    )[0]
-    return str(row[0]), str(row[1])

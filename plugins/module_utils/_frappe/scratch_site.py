@@ -24,7 +24,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import discard_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import short_id
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import FREEZE
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import account, scratch
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import account
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 
 #: Two purposes of scratch schemas don't meet.
@@ -60,6 +60,22 @@ def copy_name(site: str, now: datetime.datetime) -> str:
     return f"{site[: left - len(digest) - 1]}-{digest}{suffix}"
 
 
+def do_all(*parts: t.Callable[[], None]) -> None:
+    """Remove parts of something one after another, each of them whatever becomes of the others.
+
+    Raises:
+        LockstepError: The first that was raised.
+    """
+    failed: list[LockstepError] = []
+    for part in parts:
+        try:
+            part()
+        except LockstepError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
+
+
 class ScratchSite:
     """The copy of one site.
 
@@ -71,11 +87,9 @@ class ScratchSite:
 
     def __init__(self, deployment: SiteDeployment, admin: Database, name: str) -> None:
         self._deployment = deployment
-        self._admin = admin
         self.name = name
         self.folder = os.path.join(deployment.context.layout.rehearsals, name)
-        # The same for every copy of the site, so that one which was left over is found.
-        self.schema = scratch.scratch_name(deployment.database(), _PURPOSE)
+        self._own = account.OwnSchema(admin, deployment.database(), _PURPOSE)
 
     def make(self, charset: str, collation: str) -> tuple[Database, Database]:
         """Make everything but the content: schema, account, folder.
@@ -87,8 +101,7 @@ class ScratchSite:
         Returns:
             The empty schema as the admin, and as the account that the copy has.
         """
-        schema = scratch.make_schema(self._admin, self.schema, charset, collation)
-        own = account.create(self._admin, self._deployment.database(), self.schema)
+        schema, own = self._own.make(charset, collation)
         user = self._deployment.context.user
         for name in _FOLDERS:
             folders.ensure(os.path.join(self.folder, name), user)
@@ -115,7 +128,7 @@ class ScratchSite:
         with contextlib.suppress(LockstepError):
             discard_jobs(bench, self.name, self.name)
         with contextlib.suppress(LockstepError):
-            forget_database(bench, self.schema)
+            forget_database(bench, self._own.name)
 
     def remove(self) -> None:
         """Remove all of it, however far it was made.
@@ -123,20 +136,12 @@ class ScratchSite:
         Raises:
             LockstepError: Something could not be removed; all else was.
         """
-        parts: tuple[t.Callable[[], None], ...] = (
+        do_all(
             lambda: self._unlink(self._deployment.new),
             self._remove_folder,
-            lambda: account.drop(self._admin, self._deployment.database(), self.schema),
-            lambda: scratch.clear_schema(self._admin, self.schema),
+            self._own.drop_account,
+            self._own.drop,
         )
-        failed: list[LockstepError] = []
-        for part in parts:
-            try:
-                part()
-            except LockstepError as error:
-                failed.append(error)
-        if failed:
-            raise failed[0]
 
     def _remove_folder(self) -> None:
         if os.path.isdir(self.folder):

@@ -15,6 +15,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal impo
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Transaction
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green_exchange import GreenExchange
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import migrate
@@ -148,7 +149,7 @@ class SiteRollback:
             raise LockstepError("the journal does not know how the site was frozen", left="nothing was changed")
         try:
             stop_writes(deployment, self._context.serving(self._site))
-            judged = impact.judge(deployment)
+            judged = _judged(deployment)
         except BaseException:
             let_writes_in(deployment, freeze.intent["flags"])
             raise
@@ -163,7 +164,17 @@ class SiteRollback:
             return True
         let_writes_in(deployment, freeze.intent["flags"])
         SiteHealth(deployment).from_outside(live)
+        if deployment.clones:
+            # What can't be dropped now, the next deployment drops.
+            with contextlib.suppress(LockstepError):
+                GreenExchange(deployment).drop_blue()
         self.journal.close("kept", reason=hindered or judged.reason, kept_at=clock.utc_now())
         if started:
             processes.stop_if_unused(deployment.before)
         return False
+
+
+def _judged(deployment: SiteDeployment) -> impact.Judgement:
+    if deployment.clones and not GreenExchange(deployment).is_done():
+        return impact.Judgement(True, True, "only a clone of its database was migrated", {})
+    return impact.judge(deployment)

@@ -27,7 +27,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phase
     Thaw,
     note_thaw_by_hand,
 )
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.migrate import Migrate
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.migrate import CLONE_TIMEOUT, Migrate
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.prepare import Prepare
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.shift import Shift
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.switch import (
@@ -265,4 +265,5 @@ class SiteUnit:
         """Seconds: every phase at its longest. A controller that died leaves the site locked no longer than that."""
         options = self._options
         shared = shift.seconds(options)
-        return options.timeout * 2 + options.drain_timeout * 2 + options.wait_time * 2 + shared + 600
+        cloned = CLONE_TIMEOUT + options.drain_timeout * 2 if options.green_database == "clone" else 0
+        return options.timeout * 2 + options.drain_timeout * 2 + options.wait_time * 2 + shared + cloned + 600

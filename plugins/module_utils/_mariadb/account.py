@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import secrets
 
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import scratch
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import UNKNOWN_THREAD, DatabaseError
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text
@@ -17,6 +18,43 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processli
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch import ME, PREFIX
 
 _BYTES = 24  # of a password
+
+
+class OwnSchema:
+    """A scratch schema with an account of its own.
+
+    Args:
+        admin: Who may make both, see :func:`may_create`.
+        database: The database that it lies beside, as its own user.
+        purpose: What for; two purposes don't meet.
+    """
+
+    def __init__(self, admin: Database, database: Database, purpose: str) -> None:
+        self._admin = admin
+        self._database = database
+        # The same for every use, so that one which was left over is found.
+        self.name = scratch.scratch_name(database, purpose)
+
+    def make(self, charset: str, collation: str) -> tuple[Database, Database]:
+        """Make it, empty.
+
+        Args:
+            charset: Its default character set.
+            collation: Its default collation.
+
+        Returns:
+            The schema as the admin, and as its account.
+        """
+        schema = scratch.make_schema(self._admin, self.name, charset, collation)
+        return schema, create(self._admin, self._database, self.name)
+
+    def drop_account(self) -> None:
+        """Remove the account, and end what it is at."""
+        drop(self._admin, self._database, self.name)
+
+    def drop(self) -> None:
+        """Remove the schema with all that is in it."""
+        scratch.clear_schema(self._admin, self.name)
 
 
 def may_create(admin: Database) -> bool:

@@ -93,6 +93,26 @@ def from_list(listed: t.Sequence[t.Mapping[str, t.Any]]) -> list[Definition]:
     return [Definition(**entry) for entry in listed]
 
 
+def account_of(database: Database) -> str:
+    """The account that a database is reached by, as ``DEFINER`` has it."""
+    user, _at, host = (database.value("SELECT CURRENT_USER()") or "").rpartition("@")
+    return f"{quote(user)}@{quote(host)}"
+
+
+def defined_by(definitions: t.Sequence[Definition], account: str) -> list[Definition]:
+    """The same, as if an account had made them.
+
+    Args:
+        definitions: Of whomever.
+        account: From :func:`account_of`.
+    """
+
+    def given(one: Definition) -> str:
+        return _DEFINER.sub(lambda _found: f"DEFINER={account}", one.statement, count=1)
+
+    return [dataclasses.replace(one, statement=given(one)) for one in definitions]
+
+
 def read(database: Database, tables: t.Mapping[str, Table]) -> list[Definition]:
     """All of them, in the order in which they are best made.
 

@@ -34,6 +34,25 @@ class Remade:
     left_out: list[str] = dataclasses.field(default_factory=list)
 
 
+def never_back(wanted: t.Sequence[Definition], live: t.Sequence[Definition]) -> list[Definition]:
+    """Let sequences go on from where they are, where tables keep rows that were written after the backup.
+
+    Set back, a sequence would hand out numbers that those rows have. That some numbers are left out harms nobody.
+
+    Args:
+        wanted: What the backup has.
+        live: What the database has now.
+    """
+    now = {one.name: one for one in live if one.kind == "sequence"}
+    return [_further(one, now[one.name]) if one.kind == "sequence" and one.name in now else one for one in wanted]
+
+
+def _further(saved: Definition, live: Definition) -> Definition:
+    descends = "increment by -" in saved.statement.lower()
+    choose = min if descends else max
+    return dataclasses.replace(saved, next_value=str(choose(int(saved.next_value), int(live.next_value))))
+
+
 def make_equal(database: Database, wanted: t.Sequence[Definition], kinds: t.Collection[str] | None = None) -> Remade:
     """Drop what is new, make what is missing or different. A second run does nothing.
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 import time
 import typing as t
@@ -16,13 +15,12 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.folders import require_ours
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import objects
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import LOCK_TIMEOUT, DatabaseError
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.exchange import Ground
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.load import load, prove
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote, text
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import end_orphans, mark
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import blockers
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import end_orphans
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal, never_back
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch import scratch_schema
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import (
     SEQUENCE,
@@ -94,25 +92,6 @@ def _connected(
             found.add(name)
             waiting.extend(neighbours.get(name, ()))
     return found
-
-
-def never_back(wanted: t.Sequence[Definition], live: t.Sequence[Definition]) -> list[Definition]:
-    """Let sequences go on from where they are, where tables keep rows that were written after the backup.
-
-    Set back, a sequence would hand out numbers that those rows have. That some numbers are left out harms nobody.
-
-    Args:
-        wanted: What the backup has.
-        live: What the database has now.
-    """
-    now = {one.name: one for one in live if one.kind == "sequence"}
-    return [_further(one, now[one.name]) if one.kind == "sequence" and one.name in now else one for one in wanted]
-
-
-def _further(saved: Definition, live: Definition) -> Definition:
-    descends = "increment by -" in saved.statement.lower()
-    choose = min if descends else max
-    return dataclasses.replace(saved, next_value=str(choose(int(saved.next_value), int(live.next_value))))
 
 
 def restore(
@@ -196,24 +175,28 @@ class _Task:
         """Load beside, prove, exchange all tables in one statement, drop the old ones."""
         admin = t.cast(Database, self.admin)
         site = admin.schema(self.database.name)
-        self._schema_defaults(site)
+        ground = self._ground(site)
+        ground.set_defaults(self.manifest["charset"], self.manifest["collation"])
         make_equal(site, self.wanted, {"sequence"})
         with self._scratch(admin, "restore") as fresh, self._scratch(admin, "restore, old tables") as old:
             load(fresh, self.folder, self.manifest, self.choice.restored, workers=self.workers)
             prove(fresh, self.digests, workers=self.workers)
-            self._clear_names(site)
-            self._exchange(site, fresh, old)
+            ground.clear_names(self._moved(), self.choice.in_the_way)
+            now = listing(site.query, site.name)
+            leaving = [name for name in [*self.choice.restored, *self.choice.dropped] if name in now]
+            ground.exchange(leaving, old, self.choice.restored, fresh)
             return make_equal(site, self.wanted)
 
     def in_place(self) -> Remade:
         """Replace the tables where they are."""
         site = self.database
-        self._schema_defaults(site)
+        ground = self._ground(site)
+        ground.set_defaults(self.manifest["charset"], self.manifest["collation"])
         make_equal(site, self.wanted, {"sequence"})
-        self._clear_names(site)
+        ground.clear_names(self._moved(), self.choice.in_the_way)
         if self.choice.dropped:
             names = ", ".join(quote(name) for name in self.choice.dropped)
-            self._patiently(site, "SET SESSION foreign_key_checks = 0", f"DROP TABLE IF EXISTS {names}")
+            ground.patiently("SET SESSION foreign_key_checks = 0", f"DROP TABLE IF EXISTS {names}")
         load(
             site,
             self.folder,
@@ -228,49 +211,11 @@ class _Task:
     def _scratch(self, admin: Database, purpose: str) -> t.ContextManager[Database]:
         return scratch_schema(admin, self.database, purpose, self.manifest["charset"], self.manifest["collation"])
 
-    def _schema_defaults(self, site: Database) -> None:
-        rows = site.query(
-            "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
-            f" WHERE SCHEMA_NAME = {text(site.name)}"
-        )
-        charset, collation = self.manifest["charset"], self.manifest["collation"]
-        if rows != [[charset, collation]]:
-            site.execute(f"ALTER DATABASE {quote(site.name)} CHARACTER SET {quote(charset)} COLLATE {quote(collation)}")
+    def _ground(self, site: Database) -> Ground:
+        return Ground(site, self.database, self.lock_timeout, "restored")
 
-    def _clear_names(self, site: Database) -> None:
-        """Remove what keeps tables from taking or leaving their names; triggers come back at the end."""
-        drops = [f"DROP {kind} IF EXISTS {quote(name)}" for name, kind in self.choice.in_the_way.items()]
-        moved = {*self.choice.restored, *self.choice.dropped}
-        for trigger, table in site.query(
-            "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
-            f" WHERE TRIGGER_SCHEMA = {text(site.name)}"
-        ):
-            if table in moved:
-                drops.append(f"DROP TRIGGER IF EXISTS {quote(trigger or '')}")
-        if drops:
-            self._patiently(site, *drops)
-
-    def _exchange(self, site: Database, fresh: Database, old: Database) -> None:
-        now = listing(site.query, site.name)
-        leaving = [name for name in [*self.choice.restored, *self.choice.dropped] if name in now]
-        renames = [f"{site.table(name)} TO {old.table(name)}" for name in leaving]
-        renames += [f"{fresh.table(name)} TO {site.table(name)}" for name in self.choice.restored]
-        if renames:
-            self._patiently(site, "RENAME TABLE " + ", ".join(renames))
-
-    def _patiently(self, site: Database, *statements: str) -> None:
-        """Run statements that wait for those who use a table, but not for ever."""
-        try:
-            settings = f"lock_wait_timeout = {max(1, math.ceil(self.lock_timeout))}, @mark = {mark(site.name, 0)}"
-            site.execute(f"SET SESSION {settings}", *statements)
-        except DatabaseError as error:
-            if error.number != LOCK_TIMEOUT:
-                raise
-            who = blockers(self.database, ())
-            raise DatabaseError(
-                f"a table of {site.name} is in use for {self.lock_timeout:g} s, so it can't be restored: it is {who}",
-                number=LOCK_TIMEOUT,
-            ) from error
+    def _moved(self) -> set[str]:
+        return {*self.choice.restored, *self.choice.dropped}
 
 
 def _confirm(database: Database, manifest: Manifest, remade: Remade) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import text
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import Ask
@@ -60,6 +61,11 @@ def listing(ask: Ask, schema: str) -> dict[str, Table]:
         name or "": Table(name or "", kind or "", engine or "", int(count or 0), int(size or 0))
         for name, kind, engine, count, size in rows
     }
+
+
+def tables_of(there: t.Mapping[str, Table]) -> list[str]:
+    """The names of those in a listing that are tables in the narrow sense."""
+    return [name for name, table in there.items() if table.has_rows]
 
 
 def references(ask: Ask, schema: str) -> dict[str, set[str]]:

@@ -130,11 +130,37 @@ def touched(
     Returns:
         Names, among them tables that are new; None for everything.
     """
-    if logged is None or state.started > since:
+    found = written(since, state, empty_before)
+    if logged is None or found is None:
+        return None
+    return found | {name for name in state.tables if may_be_meant(name, logged, state.tables)} | state.sequences
+
+
+def written(since: float, state: State, empty_before: t.Collection[str] = ()) -> set[str] | None:
+    """The tables that somebody wrote to, or made, by the server's own times.
+
+    Args:
+        since: :attr:`State.now` from before.
+        state: Of now.
+        empty_before: :attr:`State.empty` from before; any other table that is empty now may have been truncated.
+
+    Returns:
+        Names; None where the server was started meanwhile, and has forgotten.
+    """
+    if state.started > since:
         return None
     found = {name for name, times in state.tables.items() if _younger(times, since)}
-    found |= {name for name in state.tables if may_be_meant(name, logged, state.tables)}
-    return found | (state.empty - set(empty_before)) | state.sequences
+    return found | (state.empty - set(empty_before))
+
+
+def updated(since: float, state: State) -> set[str]:
+    """The tables that somebody wrote to, when they were moved to another schema since, which makes all of them new.
+
+    Args:
+        since: :attr:`State.now` from before.
+        state: Of now, of the schema that they were moved to.
+    """
+    return {name for name, times in state.tables.items() if times.updated is not None and times.updated >= int(since)}
 
 
 def may_be_meant(table: str, logged: t.Collection[str], tables: t.Collection[str]) -> bool:

@@ -31,7 +31,8 @@ TO_ALL = ("all1.local", "all2.local")
 SENT_BACK = ("err1.local", "err2.local")
 UNREHEARSED = ("reh1.local", "reh2.local")
 AMID = ("mid1.local", "mid2.local", "mid3.local")
-SITES = (*BLUE_GREEN, *TO_ALL, *SENT_BACK, *UNREHEARSED, *AMID)
+CLONED = ("clo1.local",)
+SITES = (*BLUE_GREEN, *CLONED, *TO_ALL, *SENT_BACK, *UNREHEARSED, *AMID)
 
 _OLD = {"frappe": "v15.9.0", "erpnext": "v15.9.0"}
 ADDITIVE: t.Mapping[str, str] = {**_OLD, "custom_app": "v1.0.0-additive"}
@@ -103,6 +104,16 @@ def blue_green(stage: Stage) -> Run:
     return _run(stage, BLUE_GREEN, NEW, strategy="blue-green")
 
 
+def blue_green_with_a_clone(stage: Stage) -> Run:
+    """One site to the next version, whose migration changes rows, of a clone of its database."""
+    return _run(stage, CLONED, NEW, strategy="blue-green", green_database="clone")
+
+
+def refused_clone(stage: Stage, **variables: t.Any) -> Run:
+    """The same in a way that can't be."""
+    return _run(stage, CLONED, NEW, green_database="clone", **variables)
+
+
 def canary_to_all(stage: Stage) -> Run:
     """Two sites in two waves, the visitors of each share by share, to a release that only adds things."""
     return _run(stage, TO_ALL, ADDITIVE, strategy="canary", traffic_strategy="gradual", steps="5,25,50,100")
@@ -162,7 +173,7 @@ def left_of_rehearsals(stage: Stage) -> list[str]:
     found = [row[0] for row in sql("SHOW DATABASES LIKE '\\\\_lockstep%'")]
     found += [row[0] for row in sql("SELECT User FROM mysql.global_priv WHERE User LIKE '\\\\_lockstep%'")]
     context = stage.context()
-    folders = [pathlib.Path(context.layout.rehearsals)]
+    folders = [pathlib.Path(context.layout.rehearsals), pathlib.Path(context.layout.clones)]
     folders += [pathlib.Path(context.bench(release).sites_folder) for release in context.record.releases()]
     return found + [str(path) for folder in folders for path in folder.glob("*_green_*")]
 

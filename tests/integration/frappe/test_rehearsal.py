@@ -17,7 +17,7 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact, redis, rehearsal
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact, redis, rehearsal, room
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.scratch_site import ScratchSite
@@ -403,7 +403,7 @@ def test_a_copy_that_would_not_fit_is_not_begun(ground: Ground, found: As, monke
     statvfs = os.statvfs
     full = os.statvfs_result((4096, 4096, 10**9, 10, 10, 10**6, 10**6, 10**6, 0, 255))
     data = str(ground.stage.services.mariadb.data)
-    monkeypatch.setattr(rehearsal.os, "statvfs", lambda path: full if str(path).rstrip("/") == data else statvfs(path))
+    monkeypatch.setattr(room.os, "statvfs", lambda path: full if str(path).rstrip("/") == data else statvfs(path))
     with pytest.raises(LockstepError, match=r"only less than 1 MB are free .* needs .*1\.5 times") as caught:
         rehearse(ground, TWO)
     assert caught.value.phase == "prepare"

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from tests.integration.frappe import strategies
-from tests.integration.frappe.strategies import AMID, BLUE_GREEN, SENT_BACK, TO_ALL, UNREHEARSED, Run
+from tests.integration.frappe.strategies import AMID, BLUE_GREEN, CLONED, SENT_BACK, TO_ALL, UNREHEARSED, Run
 from tests.integration.stage import Stage, stage
 
 pytestmark = pytest.mark.integration
@@ -74,6 +74,38 @@ def test_blue_green_freezes_nobody_before_every_green_was_seen_on_a_copy(bench: 
     ]
     assert known["started_at"] < known["switch_time"] < known["ended_at"]
     assert (known["blue_retained"], known["validation_failures"]) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"strategy": "rolling"}, "found clone with strategy: rolling; expected strategy: blue-green"),
+        ({"strategy": "blue-green", "traffic_strategy": "gradual"}, "found clone with traffic_strategy: gradual"),
+    ],
+)
+def test_a_clone_that_could_lose_writes_is_refused_before_anything_begins(
+    bench: Stage, variables: dict[str, str], said: str
+) -> None:
+    run = strategies.refused_clone(bench, **variables)
+    assert run.done.returncode != 0
+    assert said in run.done.stdout + run.done.stderr
+    assert run.journals == {CLONED[0]: {}}
+    assert run.traffic[CLONED[0]].refused == 0
+
+
+def test_blue_green_with_a_clone_says_how_long_it_takes_and_leaves_one_database(bench: Stage) -> None:
+    run = strategies.blue_green_with_a_clone(bench)
+    require_end(run, "completed", 0)
+    require_nothing_lost(run)
+    site = CLONED[0]
+    assert run.versions == ["1.0.0"]
+    assert run.step(site, "migrate")["result"]["clone"].startswith(f"{site}_green_2")
+    assert "needs room for two copies beside it" in run.done.stdout
+    told = run.done.stdout.index(f"{site}: Rehearsed on a copy of its database: ")
+    assert " of them to clone the database." in run.done.stdout[told:].partition("\n")[0]
+    assert run.traffic[site].refused
+    assert 0 < run.freezes[site] < 60
+    assert strategies.left_of_rehearsals(bench) == []
 
 
 def test_a_canary_takes_wave_after_wave_and_share_after_share_to_the_new_release(bench: Stage) -> None:

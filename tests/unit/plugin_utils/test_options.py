@@ -129,6 +129,26 @@ def test_what_a_rehearsal_decides_needs_one(freeze: str, rehearsal: str, wrong: 
     assert list(found) == (["rehearsal"] if wrong else [])
 
 
+@pytest.mark.parametrize(
+    ("strategy", "chosen", "said"),
+    [
+        ("blue-green", {}, ""),
+        ("rolling", {}, "found clone with strategy: rolling; expected strategy: blue-green, or shared"),
+        ("canary", {}, "found clone with strategy: canary"),
+        ("blue-green", {"traffic_strategy": "gradual"}, "only one of two databases can take what they write"),
+        ("blue-green", {"traffic_strategy": "a_b_test"}, "found clone with traffic_strategy: a_b_test"),
+    ],
+)
+def test_a_cloned_database_is_greens_and_takes_all_visitors_at_once(
+    strategy: str, chosen: dict[str, str], said: str
+) -> None:
+    given = {**options.defaults(), "green_database": "clone", **chosen}
+    found = options.find_contradictions(given, strategy)
+    assert list(found) == (["green_database"] if said else [])
+    assert said in found.get("green_database", "")
+    assert "green_database" not in options.find_contradictions({**given, "green_database": "shared"}, strategy)
+
+
 def test_the_defaults_are_those_of_the_source_document() -> None:
     found = options.defaults()
     assert (found["batch_size"], found["wait_time"]) == (1, 30)

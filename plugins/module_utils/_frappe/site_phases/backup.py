@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock, folders, snapshot
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import FREEZE
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.prepare import (
@@ -33,6 +34,9 @@ class Backup(Phase):
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         folder = deployment.backup_folder
+        if deployment.clones:
+            # A clone is as old as what it is made of; what somebody writes since is not in it.
+            step.note(moment=impact.moment(deployment.database()))
         if not deployment.options.backup:
             # Settings are put back all the same.
             folders.ensure(os.path.dirname(folder), mode=0o700)

@@ -18,11 +18,16 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases impor
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import backups, impact
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green import Green
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green_exchange import GreenExchange
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.orphan import end_orphan, identify
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site import FREEZE, is_locked
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import backup
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import drain_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import restore, verify, watcher
+
+#: Seconds that making a clone may take.
+CLONE_TIMEOUT = 3600
 
 
 class Migrate(Phase):
@@ -33,22 +38,19 @@ class Migrate(Phase):
     def __init__(self, deployment: SiteDeployment) -> None:
         self._deployment = deployment
         self._seconds = 0.0
-        self.timeout = deployment.options.timeout * (1 + len(deployment.options.apps)) + 60
+        copying = CLONE_TIMEOUT if deployment.clones else 0
+        self.timeout = deployment.options.timeout * (1 + len(deployment.options.apps)) + copying + 60
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         end_orphan(step.intent.get("process"))
         new_apps = deployment.new_apps
         needed = bool(deployment.journal.data["reasons_to_migrate"])
-        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
-            # A request that only reads can still have put a job into the queue.
-            drained = beside.submit(drain_jobs, deployment, deployment.old) if needed or new_apps else None
-            # What an attempt before has changed must stay what it is compared with.
-            began = step.intent.get("began") or impact.begin(deployment)
-            if drained is not None:
-                drained.result()
+        green = Green(deployment)
+        cloned = self._cloned(step, green) if deployment.clones else {}
+        began = self._began(step)
         step.note(settings=sorted(deployment.options.config), install=new_apps, began=began)
-        deployment.site.change_config(deployment.options.config)
+        deployment.green.change_config(deployment.options.config)
         if needed:
             self._bench(step, "migrate")
         for app in new_apps:
@@ -56,26 +58,66 @@ class Migrate(Phase):
         if not needed and not new_apps:
             clear_cache(deployment.new, deployment.site.name)
             return {"migration": "skipped", "reason": "nothing between the two releases needs one"}
+        if deployment.clones:
+            step.note(settings=sorted(green.changed_settings()))
+            green.await_settings()
         # Migrations and installations clear the caches themselves, and nobody else reads through this release yet.
         return {
             "migration": "done" if needed else "skipped",
             "apps_installed": new_apps,
             "command_seconds": round(self._seconds, 3),
+            **cloned,
         }
+
+    def _cloned(self, step: Step, green: Green) -> dict[str, t.Any]:
+        """Make a clone, whatever an attempt before had made of one; what a job of a reader's writes is in it."""
+        drain_jobs(self._deployment, self._deployment.old)
+        made = green.make(step)
+        step.note(began=None)
+        return made
+
+    def _began(self, step: Step) -> dict[str, t.Any]:
+        """What the database looks like before the migration, once no job works on it any more."""
+        deployment = self._deployment
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
+            # A request that only reads can still have put a job into the queue; of a clone no job works on anything.
+            waits = deployment.needs_migration and not deployment.clones
+            drained = beside.submit(drain_jobs, deployment, deployment.old) if waits else None
+            # What an attempt before has changed must stay what it is compared with.
+            began = step.intent.get("began") or impact.begin(deployment)
+            if drained is not None:
+                drained.result()
+        return t.cast("dict[str, t.Any]", began)
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         end_orphan(step.intent.get("process"))
         _await_migration_lock(deployment)
         self._undo_settings(step)
-        done = self._undo_data(step)
+        done = self._undo_clone(step) if deployment.clones else self._undo_data(step)
         # It answered readers all the while, so it may have cached what is no more.
         clear_cache(deployment.old, deployment.site.name)
         return done
 
+    def _undo_clone(self, step: Step) -> dict[str, t.Any]:
+        """Drop the clone. The site's own tables are what they were, unless users have written to those of the clone."""
+        deployment, exchange = self._deployment, GreenExchange(self._deployment)
+        if exchange.is_done():
+            done = self._undo_data(step)
+        else:
+            taken = deployment.journal.last("backup")
+            folder = taken.intent.get("folder") if taken else None
+            # A file that is missing was nobody's but the migration's doing, or a user's who was let in by hand.
+            files = backup.restore_files(deployment, folder, ()) if folder else 0
+            done = {"action": "clone dropped", "files": files}
+        Green(deployment).remove()
+        exchange.drop_blue()
+        impact.forget(deployment)
+        return done
+
     def _undo_data(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
-        if "began" not in step.intent or deployment.journal.data.get("keep_data"):
+        if not step.intent.get("began") or deployment.journal.data.get("keep_data"):
             return {"action": "data kept"}
         if not impact.is_expected(deployment):
             return {"action": "nothing to restore"}
@@ -91,7 +133,7 @@ class Migrate(Phase):
 
         began = time.monotonic()
         try:
-            with watcher.Watcher(deployment.database()) as watch:
+            with watcher.Watcher(deployment.green_database()) as watch:
                 deployment.new.change(
                     deployment.site.name, *command, timeout=deployment.options.timeout, started=started
                 )
@@ -136,7 +178,9 @@ def obstacle(deployment: SiteDeployment) -> str | None:
     Asked before anything else goes back: old code on migrated data would serve nobody.
     """
     step = deployment.journal.last("migrate")
-    if step is None or "began" not in step.intent or not impact.is_expected(deployment):
+    if step is None or not step.intent.get("began") or not impact.is_expected(deployment):
+        return None
+    if deployment.clones and not GreenExchange(deployment).is_done():
         return None
     try:
         source, content, tables = _needed(deployment, step)

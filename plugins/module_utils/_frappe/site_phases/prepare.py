@@ -15,6 +15,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal impo
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Phase
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import backups
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green import Green
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.rehearsal import (
     NotRehearsed,
@@ -41,6 +42,8 @@ class Prepare(Phase):
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
+        if deployment.clones:
+            Green(deployment).require_possible()
         step.note(release=deployment.after.id)
         # It was stopped if the sites that had been on it went back without its bench.
         Processes(deployment.context).start(deployment.after)

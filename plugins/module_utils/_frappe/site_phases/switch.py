@@ -17,6 +17,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache, hand_over
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green_exchange import GreenExchange
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging
@@ -53,12 +54,15 @@ class Switch(Phase):
 
     def __init__(self, deployment: SiteDeployment) -> None:
         self._deployment = deployment
-        self.timeout = deployment.options.health_check_timeout + 300
+        draining = deployment.options.drain_timeout if deployment.clones else 0
+        self.timeout = deployment.options.health_check_timeout + draining + 300
 
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment = self._deployment
         if deployment.steps:
             return self._offer()
+        if deployment.clones:
+            return self._exchange(step)
         # The phase before has left the new release no caches of another time.
         move(deployment, deployment.before, deployment.after)
         return {"release": deployment.after.id}
@@ -67,10 +71,23 @@ class Switch(Phase):
         deployment = self._deployment
         before, after = deployment.before, deployment.after
         Processes(deployment.context).start(before)
+        if deployment.clones and GreenExchange(deployment).undo():
+            # Its caches are of these very tables, but for what it read in the moment before visitors were taken along.
+            move(deployment, after, before)
+            clear_cache(deployment.old, deployment.site.name)
+            return {"action": "switched back, tables exchanged", "release": before.id}
         # Nobody reads through this release yet, and what it cached is from before.
         clear_cache(deployment.context.bench(before), deployment.site.name)
         move(deployment, after, before)
         return {"action": "switched back", "release": before.id}
+
+    def _exchange(self, step: Step) -> dict[str, t.Any]:
+        """Make the clone the site's database, and take visitors along at once: they read what was migrated now."""
+        deployment, exchange = self._deployment, GreenExchange(self._deployment)
+        done = exchange.run(step)
+        move(deployment, deployment.before, deployment.after)
+        exchange.finish()
+        return {"release": deployment.after.id, **done}
 
     def _offer(self) -> dict[str, t.Any]:
         """Let testers, and nobody else, get to the new release: visitors follow step by step when they can write."""
@@ -154,7 +171,7 @@ class Retire(Phase):
     def run(self, step: Step) -> dict[str, t.Any]:
         deployment, processes = self._deployment, Processes(self._deployment.context)
         retention = deployment.options.blue_retention
-        left = await_jobs(deployment)
+        left = [*_drop_blue(deployment), *await_jobs(deployment)]
         if not retention and not processes.in_use(deployment.before):
             left += await_requests(deployment)
         # Readers were with it until the switch, and what they do is noted, too.
@@ -166,6 +183,20 @@ class Retire(Phase):
 
     def undo(self, step: Step) -> dict[str, t.Any]:
         return {"started": Processes(self._deployment.context).start(self._deployment.before)}
+
+
+def _drop_blue(deployment: SiteDeployment) -> list[str]:
+    """Drop what the site's tables were before they were exchanged for a clone's; a way back takes the backup now.
+
+    Returns:
+        What an administrator should know; the site is live, so that is no failure.
+    """
+    try:
+        if deployment.clones:
+            GreenExchange(deployment).drop_blue()
+    except LockstepError as error:
+        return [f"the tables of before the exchange are still there: {error.message}"]
+    return []
 
 
 def await_jobs(deployment: SiteDeployment) -> list[str]:

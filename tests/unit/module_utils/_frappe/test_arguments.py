@@ -32,6 +32,7 @@ GIVEN = {
     "on_inconclusive": "back",
     "analysed": False,
     "blue_retention": 0.0,
+    "green_database": "shared",
 }
 
 
@@ -62,6 +63,13 @@ def test_a_smoke_test_that_could_not_be_asked_is_refused_before_anything_begins(
 ) -> None:
     with pytest.raises(LockstepError, match=said.replace("[", r"\[")):
         site_options({**GIVEN, "smoke_tests": [request_]})
+
+
+def test_visitors_are_not_shared_out_between_two_databases() -> None:
+    clone = {**GIVEN, "green_database": "clone"}
+    assert site_options({**clone, "steps": []}).green_database == "clone"
+    with pytest.raises(LockstepError, match="two databases"):
+        site_options({**clone, "steps": [5, 50]})
 
 
 def test_settings_come_as_json() -> None:

@@ -37,3 +37,9 @@ def test_what_nobody_thawed_says_nothing(unfinished: dict[str, t.Any]) -> None:
 
 def test_a_database_that_has_grown_is_not_backed_up_in_the_time_of_before() -> None:
     assert estimate(MEASURED._replace(backup=50.0), [journal(30.0, 22.0)]) == 60.0
+
+
+def test_a_clone_is_made_in_the_freeze_whatever_was_made_in_the_one_before() -> None:
+    cloned = MEASURED._replace(clone=6.0)
+    assert estimate(cloned, []) == 23.5
+    assert estimate(cloned, [journal(30.0, 22.0)]) == 24.0

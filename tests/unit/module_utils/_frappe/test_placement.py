@@ -226,3 +226,47 @@ def test_a_reader_finds_the_site_through_200_exchanges(adopted: Place) -> None:
             reader.join()
     assert not failed
     assert min(reads) > 100
+
+
+def test_a_passive_bench_can_have_a_clone_as_the_site_and_what_it_makes_there_is_the_sites(adopted: Place) -> None:
+    placement, clone = adopted.placement, os.path.join(adopted.layout.clones, "site1.local_green_1")
+    cloned = {"db_name": "_lockstep_0123456789ab", "db_password": "secret"}
+    for _again in range(2):
+        placement.clone(clone, json.dumps(cloned))
+        placement.lead(adopted.new, clone)
+    assert (adopted.config(adopted.new), adopted.config(adopted.old)) == (cloned, CONFIG)
+    assert placement.leads_to(adopted.new) == clone
+    assert placement.leads_to(adopted.old) is None, "it is active there"
+    assert os.stat(os.path.join(clone, "site_config.json")).st_mode & 0o777 == 0o600
+    place = pathlib.Path(adopted.new.sites_folder, SITE)
+    assert (place / "public" / "files" / "logo.png").read_bytes() == b"logo"
+    (place / "private" / "files" / "made.txt").write_text("through a link")
+    (place / "made by a patch").write_text("kept")
+    placement.collect(clone)
+    placement.lead(adopted.new, placement.data)
+    assert adopted.config(adopted.new) == CONFIG
+    data = pathlib.Path(placement.data)
+    assert (data / "made by a patch").read_text() == "kept"
+    assert (data / "private" / "files" / "made.txt").exists()
+    assert json.loads((data / "site_config.json").read_text()) == CONFIG, "and never the clone's"
+    assert adopted.entries() == [SITE, SITE]
+
+
+def test_who_reads_meanwhile_finds_the_site_or_its_clone(adopted: Place) -> None:
+    placement, clone = adopted.placement, os.path.join(adopted.layout.clones, "site1.local_green_1")
+    placement.clone(clone, json.dumps({"db_name": "green"}))
+    seen: set[str] = set()
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            seen.add(str(adopted.config(adopted.new)))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ignored in range(50):
+        placement.lead(adopted.new, clone)
+        placement.lead(adopted.new, placement.data)
+    over.set()
+    reader.join()
+    assert seen <= {str(CONFIG), str({"db_name": "green"})}

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import rehearsal
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import rehearsal, room
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout import valid_name
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.scratch_site import copy_name
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import account
@@ -89,6 +89,8 @@ def test_a_user_is_told_in_a_line() -> None:
         "Rehearsed on a copy of its database: the migration works, takes 12 s and does more than add things (table a is"
         " gone, and 1 more). Writes will be blocked for about 20 s."
     )
+    cloned = rehearsal.told({**FOUND, "clone_seconds": 7.6})
+    assert cloned.endswith("blocked for about 20 s, 8 s of them to clone the database.")
     assert rehearsal.told({"additive": True}).startswith("The migration has nothing to do")
     assert rehearsal.told({"additive": None, "reason": "no admin"}) == "The migration was not rehearsed: no admin."
 
@@ -116,12 +118,13 @@ class Server:
         return self._answer
 
 
-def test_a_copy_needs_one_and_a_half_of_the_database(tmp_path: t.Any) -> None:
+def test_a_copy_needs_more_than_the_database_takes(tmp_path: t.Any) -> None:
     admin: t.Any = Server(str(tmp_path))
     small: t.Any = Server("1000")
     huge: t.Any = Server(str(10**16))
-    rehearsal.require_room(admin, small)
+    need = (1.5, "to rehearse on", "set rehearsal: never")
+    room.require_room(admin, small, *need)
     with pytest.raises(LockstepError, match=r"a copy of shop to rehearse on needs 15000000 GB \(1\.5 times"):
-        rehearsal.require_room(admin, huge)
+        room.require_room(admin, huge, *need)
     huge.socket, huge.host = None, "db.example.com"
-    rehearsal.require_room(admin, huge)
+    room.require_room(admin, huge, *need)

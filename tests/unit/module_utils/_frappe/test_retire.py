@@ -48,6 +48,7 @@ class Left:
             context=types.SimpleNamespace(runtime=lambda _release: runtime),
             before=types.SimpleNamespace(id="cafe0123"),
             options=types.SimpleNamespace(blue_retention=0),
+            clones=False,
             old=types.SimpleNamespace(common_config=lambda: {"http_timeout": PATIENCE}),
             new="the new bench",
         )

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.parallel import Crew, balanced, side_by_side
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.restore import choose, never_back
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import never_back
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.restore import choose
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import Table
 
 

@@ -1,0 +1,238 @@
+# Copyright (c) 2026, The lockstep.deploy authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Tables of a database replaced by others of the same server in one statement: who reads finds the one or the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+import typing as t
+
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import objects
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import LOCK_TIMEOUT, DatabaseError
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote, text
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import mark
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import blockers
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal, never_back
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import listing, tables_of
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.watcher import Watcher
+
+
+class Ground:
+    """A database whose tables are replaced.
+
+    Args:
+        site: The database, as who replaces them.
+        database: The same as its own user, who uses them.
+        lock_timeout: Seconds to wait for those who use a table.
+        verb: What can't be done to a table that is in use for longer, for the error.
+    """
+
+    def __init__(self, site: Database, database: Database, lock_timeout: float, verb: str) -> None:
+        self._site = site
+        self._database = database
+        self._lock_timeout = lock_timeout
+        self._verb = verb
+
+    def set_defaults(self, charset: str, collation: str) -> None:
+        """Give the database these defaults, unless it has them."""
+        if defaults(self._site) != (charset, collation):
+            self._site.execute(
+                f"ALTER DATABASE {quote(self._site.name)} CHARACTER SET {quote(charset)} COLLATE {quote(collation)}"
+            )
+
+    def clear_names(self, moved: t.Collection[str], in_the_way: t.Mapping[str, str]) -> None:
+        """Remove what keeps tables from taking or leaving their names; triggers have to be made again.
+
+        Args:
+            moved: The tables that leave.
+            in_the_way: Views and sequences that have the name of a table to come, by kind.
+        """
+        drops = [f"DROP {kind} IF EXISTS {quote(name)}" for name, kind in in_the_way.items()]
+        for trigger, table in self._site.query(
+            "SELECT TRIGGER_NAME, EVENT_OBJECT_TABLE FROM information_schema.TRIGGERS"
+            f" WHERE TRIGGER_SCHEMA = {text(self._site.name)}"
+        ):
+            if table in moved:
+                drops.append(f"DROP TRIGGER IF EXISTS {quote(trigger or '')}")
+        if drops:
+            self.patiently(*drops)
+
+    def exchange(self, leaving: t.Sequence[str], old: Database, coming: t.Sequence[str], fresh: Database) -> None:
+        """Move tables out of the database and others into it, in one statement.
+
+        Args:
+            leaving: Tables of the database.
+            old: The schema they go to.
+            coming: Tables of another schema, among them such as have the names of those that leave.
+            fresh: The schema they come from.
+        """
+        renames = [f"{self._site.table(name)} TO {old.table(name)}" for name in leaving]
+        renames += [f"{fresh.table(name)} TO {self._site.table(name)}" for name in coming]
+        if renames:
+            self.patiently("RENAME TABLE " + ", ".join(renames))
+
+    def patiently(self, *statements: str) -> None:
+        """Run statements that wait for those who use a table, but not for ever.
+
+        Raises:
+            DatabaseError: Somebody uses one for longer; who, is in the message.
+        """
+        name = self._site.name
+        try:
+            settings = f"lock_wait_timeout = {max(1, math.ceil(self._lock_timeout))}, @mark = {mark(name, 0)}"
+            self._site.execute(f"SET SESSION {settings}", *statements)
+        except DatabaseError as error:
+            if error.number != LOCK_TIMEOUT:
+                raise
+            raise DatabaseError(
+                f"a table of {name} is in use for {self._lock_timeout:g} s, so it can't be {self._verb}: it is"
+                f" {blockers(self._database, ())}",
+                number=LOCK_TIMEOUT,
+            ) from error
+
+
+def defaults(database: Database) -> tuple[str, str]:
+    """The database's default character set and collation."""
+    row = database.query(
+        "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA"
+        f" WHERE SCHEMA_NAME = {text(database.name)}"
+    )[0]
+    return str(row[0]), str(row[1])
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """What a database consists of, as far as it has to be made again when its tables are exchanged.
+
+    Attributes:
+        charset: Its default character set.
+        collation: Its default collation.
+        tables: The names of its tables.
+        others: Everything beside tables.
+    """
+
+    charset: str
+    collation: str
+    tables: list[str]
+    others: list[Definition]
+
+    @classmethod
+    def of(cls, schema: Database) -> Content:
+        """Read it, as somebody who may read all definitions."""
+        there = listing(schema.query, schema.name)
+        return cls(*defaults(schema), tables_of(there), objects.read(schema, there))
+
+    @classmethod
+    def from_dict(cls, content: t.Mapping[str, t.Any]) -> Content:
+        """The inverse of :meth:`to_dict`."""
+        return cls(**{**content, "others": objects.from_list(content["others"])})
+
+    def to_dict(self) -> dict[str, t.Any]:
+        """The content for a JSON file."""
+        return {**self.__dict__, "others": objects.to_list(self.others)}
+
+    def in_the_name_of(self, account: str, before: Content) -> Content:
+        """The same for the database it shall be exchanged for.
+
+        Args:
+            account: Who shall have defined what is new or different (:func:`.objects.account_of`).
+            before: What is there now; what is as before stays its definer's.
+        """
+        known = {one.key: one for one in before.others}
+        owned = objects.defined_by(self.others, account)
+        others = [known[one.key] if one.same_as(known.get(one.key)) else one for one in owned]
+        # A broken view can't be copied, nor made again once it is dropped.
+        mine = {one.key for one in others}
+        others += [one for one in before.others if one.broken and one.key not in mine]
+        return dataclasses.replace(self, others=others)
+
+    def going_on_from(self, live: Content) -> Content:
+        """The same with the tables of now, whose rows may have numbers that sequences handed out since."""
+        return dataclasses.replace(self, tables=live.tables, others=never_back(self.others, live.others))
+
+
+def bound_to_itself(schema: Database, content: Content) -> list[str]:
+    """What of a schema names it, and would go on to do so wherever its tables are moved.
+
+    Args:
+        schema: The schema.
+        content: What it consists of, in another's name: its account may be called as it is.
+    """
+    name = quote(schema.name)
+    found = [f"{one.kind} {one.name}" for one in content.others if name in one.statement and not one.broken]
+    found += [
+        f"column {column} of table {table}"
+        for table, column in schema.query(
+            "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS"
+            f" WHERE TABLE_SCHEMA = {text(schema.name)}"
+            f" AND (INSTR(COLUMN_DEFAULT, {text(name)}) OR INSTR(GENERATION_EXPRESSION, {text(name)}))"
+        )
+    ]
+    return found
+
+
+class WholeExchange:
+    """All tables of a database exchanged for those of another schema, with everything else that belongs to them.
+
+    After a crash at any point it is begun again, by :meth:`run` or :meth:`settle`, as the tables lie.
+
+    Args:
+        database: The database, as its own user.
+        admin: Who may do it, see :func:`.find_admin`.
+        lock_timeout: Seconds to wait for those who use a table.
+    """
+
+    def __init__(self, database: Database, admin: Database, lock_timeout: float = 30.0) -> None:
+        self._database = database
+        self._admin = admin
+        self._site = admin.schema(database.name)
+        self._lock_timeout = lock_timeout
+
+    def run(self, content: Content, fresh: Database, old: Database) -> Remade:
+        """Exchange. Writes must be blocked meanwhile; the caller sees to that.
+
+        Args:
+            content: What the database shall be afterwards.
+            fresh: Where the tables come from, as the admin.
+            old: Where those that are there go to, as the admin; has no tables.
+
+        Raises:
+            LockstepError: Somebody uses a table for too long, and the tables are where they were. Or the database is
+                not what it shall be afterwards.
+        """
+        ground = self._ground(self._site)
+        now = listing(self._site.query, self._site.name)
+        leaving, coming = tables_of(now), content.tables
+        # Columns may have their defaults from them.
+        make_equal(self._site, content.others, {"sequence"})
+        in_the_way = {name: now[name].kind for name in coming if name in now and not now[name].has_rows}
+        with Watcher(self._database, self._admin) as watch:
+            watch.of_process(os.getpid())
+            self._ground(fresh).clear_names(coming, {})
+            ground.clear_names(leaving, in_the_way)
+            ground.exchange(leaving, old, coming, fresh)
+        return self.settle(content)
+
+    def settle(self, content: Content) -> Remade:
+        """Make everything but the tables what it shall be, and see whether it is.
+
+        Raises:
+            LockstepError: It is not.
+        """
+        self._ground(self._site).set_defaults(content.charset, content.collation)
+        remade = make_equal(self._site, content.others)
+        found = set(tables_of(listing(self._site.query, self._site.name)))
+        if found != set(content.tables):
+            names = ", ".join(sorted(found ^ set(content.tables))[:5])
+            raise LockstepError(f"after the exchange {self._site.name} has not the tables it shall have: {names}")
+        return remade
+
+    def _ground(self, schema: Database) -> Ground:
+        return Ground(schema, self._database, self._lock_timeout, "exchanged")
