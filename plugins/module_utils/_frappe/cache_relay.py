@@ -31,9 +31,10 @@ _MARK = b"lockstep:relayed"
 _REMOVING = frozenset({b"DEL", b"UNLINK", b"HDEL"})
 _LISTING = b"KEYS"
 _EMPTYING = frozenset({b"FLUSHALL", b"FLUSHDB"})
+_HEARD = _REMOVING | _EMPTYING | {_LISTING}
 
 #: ``+1339518083.107412 [0 127.0.0.1:60866] "keys" "*"``; what a script does is told with ``lua`` for an address.
-_COMMAND = re.compile(rb'\+[\d.]+ \[\d+ (.*?)\] ("(?:[^"\\]|\\.)*"(?: "(?:[^"\\]|\\.)*")*)')
+_COMMAND = re.compile(rb'\+[\d.]+ \[\d+ (.*?)\] "(\w+)"')
 _WORD = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(rb"\\(x[0-9a-f]{2}|.)", re.DOTALL)
 _SPECIAL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
@@ -69,11 +70,14 @@ def removal(line: bytes, own: Own) -> list[bytes] | None:
     Returns:
         A command of Redis; for whatever a pattern fits, ``KEYS`` and the pattern.
     """
-    found = _COMMAND.fullmatch(line)
+    found = _COMMAND.match(line)
     if found is None or found[1] == b"lua":
         return None
-    words = [_plain(word) for word in _WORD.findall(found[2])]
-    verb, rest = words[0].upper(), words[1:]
+    verb = found[2].upper()
+    if verb not in _HEARD:
+        # Most of them are, and what is stored may be long.
+        return None
+    rest = [_plain(word) for word in _WORD.findall(line, found.end())]
     if verb in _EMPTYING:
         return [_LISTING, own.start + b"*"]
     if not rest or _MARK in rest:
