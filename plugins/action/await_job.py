@@ -60,7 +60,7 @@ class ActionModule(ActionBase):
                 self._async_status("cleanup")
             found = found or _problem(state, arguments["timeout"])
         except ConnectionLost as lost:
-            raise lost.__cause__ or lost from lost
+            raise AnsibleConnectionFailure(str(lost)) from lost
         except LockstepError as error:
             state, found = GONE, {"failed": True, **error.result()}
         if found.get("failed") and state == FINISHED:
@@ -90,7 +90,7 @@ class ActionModule(ActionBase):
                 module_name=name, module_args=given, task_vars=self._variables
             )
         except AnsibleConnectionFailure as error:
-            raise ConnectionLost from error
+            raise ConnectionLost(str(error)) from error
         return found
 
 
