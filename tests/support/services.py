@@ -63,12 +63,15 @@ class MariaDB(Daemon):
             self._secret.touch(0o600)
             self._secret.write_text(secrets.token_hex(12))
         self.config.write_text(self._settings())
+        (self.folder / "tmp").mkdir(exist_ok=True)
         if not (self.data / "mysql").is_dir():
             self._install()
 
     def _settings(self) -> str:
+        # One that starts removes every table in the folder for temporary ones, whoever's it is.
         return f"""[mysqld]
 datadir = {self.data}
+tmpdir = {self.folder}/tmp
 socket = {self.socket}
 port = {self.port}
 bind-address = 127.0.0.1
