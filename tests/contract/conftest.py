@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import shutil
 import tempfile
@@ -17,6 +18,8 @@ from tests.contract.subject import OTHER, SITE, Subject, make_subject
 from tests.support.bench import Bench
 from tests.support.daemons import end_recorded
 from tests.support.services import Services
+
+_MAKING_A_REAL_BENCH = 3600
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +61,10 @@ def second(subject: Subject) -> Bench:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = pathlib.Path(__file__).parent
+    real = bool(os.environ.get("LOCKSTEP_BENCH"))
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.contract)
+            if real:
+                # Whichever test comes first has a bench made for it: minutes of pip and yarn.
+                item.add_marker(pytest.mark.timeout(_MAKING_A_REAL_BENCH))

@@ -23,11 +23,13 @@ class Count(t.NamedTuple):
         requests: All of them, probes included; None where that isn't known.
         errors: Those answered with a status of 500 or above; None where that isn't known.
         probes: How many of the requests were ours.
+        probe_errors: How many of the errors were.
     """
 
     requests: float | None = 0
     errors: float | None = 0
     probes: float = 0
+    probe_errors: float = 0
 
     @property
     def rate(self) -> float | None:
@@ -36,8 +38,18 @@ class Count(t.NamedTuple):
             return None
         return min(self.errors / self.requests, 1.0)
 
+    @property
+    def users(self) -> Count:
+        """Without the probes."""
+        return Count(_sum(self.requests, -self.probes), _sum(self.errors, -self.probe_errors))
+
     def __add__(self, other: t.Any) -> Count:
-        return Count(_sum(self.requests, other.requests), _sum(self.errors, other.errors), self.probes + other.probes)
+        return Count(
+            _sum(self.requests, other.requests),
+            _sum(self.errors, other.errors),
+            self.probes + other.probes,
+            self.probe_errors + other.probe_errors,
+        )
 
 
 def _sum(one: float | None, other: float | None) -> float | None:
@@ -183,10 +195,10 @@ class Figures(t.NamedTuple):
 class _Second:
     """What happened in one second."""
 
-    __slots__ = ("errors", "probes", "requests", "times")
+    __slots__ = ("errors", "probe_errors", "probes", "requests", "times")
 
     def __init__(self) -> None:
-        self.requests = self.errors = self.probes = 0
+        self.requests = self.errors = self.probes = self.probe_errors = 0
         self.times: dict[float, int] = {}
 
 
@@ -211,6 +223,7 @@ class Tally:
         found.requests += 1
         found.errors += error
         found.probes += probe
+        found.probe_errors += probe and error
         if seconds is not None:
             found.times[seconds] = found.times.get(seconds, 0) + 1
 
@@ -218,7 +231,10 @@ class Tally:
         """What happened after the second of ``begin``, up to and with that of ``end``."""
         chosen = self._between(begin, end)
         return Count(
-            sum(one.requests for one in chosen), sum(one.errors for one in chosen), sum(one.probes for one in chosen)
+            sum(one.requests for one in chosen),
+            sum(one.errors for one in chosen),
+            sum(one.probes for one in chosen),
+            sum(one.probe_errors for one in chosen),
         )
 
     def minutes(self, end: float, minutes: int) -> tuple[Count, ...]:

@@ -13,6 +13,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._judgement import 
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.figures import (
     MINUTE,
     SHARES,
+    Count,
     Figures,
     Side,
     Times,
@@ -170,11 +171,27 @@ def _errors(figures: Figures, rules: Rules, most: float) -> Ruling:
     rates = ", ".join(f"{100 * (one.rate or 0):.1f}" for one in minutes)
     seen = f"{rates} % of the requests of {_plural(rules.minutes, 'minute')} failed, {100 * most:g} % may"
     if not all((one.rate or 0) > most for one in minutes):
-        return Ruling(ERRORS, PASS, seen, numbers)
+        hidden = _hidden_errors(all_of_them, most, numbers)
+        return Ruling(ERRORS, INCONCLUSIVE, hidden, numbers) if hidden else Ruling(ERRORS, PASS, seen, numbers)
     sure = f"with {100 * statistics.CONFIDENCE:g} % confidence more than {100 * interval.lower:.1f} %"
     if interval.lower <= most:
         return Ruling(ERRORS, INCONCLUSIVE, f"{seen}, but only {sure}", numbers)
     return Ruling(ERRORS, FAIL, f"{seen}; {sure}{_of_the_other(figures)}", numbers)
+
+
+def _hidden_errors(count: Count, most: float, numbers: dict[str, t.Any]) -> str:
+    """What must not pass for our requests' sake: they ask for what works, and outnumber the few users with errors."""
+    users = count.users
+    if not count.probes or not users.requests or not users.errors:
+        return ""
+    interval = statistics.wilson(min(users.errors, users.requests), users.requests)
+    numbers["users_rate"] = _rounded(users.rate)
+    if interval.lower <= most:
+        return ""
+    return (
+        f"{users.errors:.0f} of {_plural(round(users.requests), 'request')} of users failed, {100 * most:g} % may; "
+        "they are too few to take the release back, and too many for a pass"
+    )
 
 
 def _of_the_other(figures: Figures) -> str:

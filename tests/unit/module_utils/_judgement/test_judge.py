@@ -80,6 +80,31 @@ def test_errors_fail_where_three_minutes_and_all_of_them_surely_have_too_many(
     assert errors(*minutes).status == status
 
 
+@pytest.mark.parametrize(
+    ("users", "status"),
+    [
+        # 115 requests of ours a minute, which all went well, make 4.2 % of it.
+        ([(5, 5), (5, 5), (5, 5)], "inconclusive"),
+        ([(25, 5), (25, 5), (25, 5)], "inconclusive"),
+        ([(0, 0), (3, 3), (0, 0)], "inconclusive"),
+        ([(25, 1), (25, 1), (25, 1)], "pass"),
+        ([(20, 1), (20, 0), (20, 1)], "pass"),
+        ([(0, 0), (0, 0), (0, 0)], "pass"),
+        ([(25, 25), (25, 25), (25, 25)], "fail"),
+    ],
+)
+def test_probes_that_went_well_make_no_pass_of_what_fails_for_the_few_users(
+    users: list[tuple[int, int]], status: str
+) -> None:
+    minutes = tuple(Count(requests, failed) + Count(115, 0, 115) for requests, failed in users)
+    assert judge(Figures(Side(minutes)), ERRORS_ONLY).status == status
+
+
+def test_errors_of_probes_alone_are_none_of_users() -> None:
+    minute = Count(20, 0) + Count(100, 5, 100, 5)
+    assert judge(Figures(Side((minute,) * 3)), ERRORS_ONLY).passed
+
+
 def test_errors_are_not_judged_before_three_whole_minutes() -> None:
     side = Side((Count(400, 400),) * 3)
     assert judge(Figures(side, age=179.9), ERRORS_ONLY).inconclusive

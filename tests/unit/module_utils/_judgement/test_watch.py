@@ -130,6 +130,15 @@ def test_without_traffic_nothing_passes() -> None:
     assert watched(Visitors(1, {"candidate": Release(0.1)}), 600, 60).inconclusive
 
 
+@pytest.mark.parametrize(("error_rate", "status"), [(1.0, "inconclusive"), (0.0, "pass")])
+def test_what_fails_for_the_users_of_a_quiet_site_is_no_pass_by_our_requests(error_rate: float, status: str) -> None:
+    clock = Clock()
+    users = Visitors(1, {"candidate": Release(4, error_rate)})
+    rules = Rules(latency_ratio=None)
+    found, _clock = watch(users, rules, clock, lasts=600, every=10, probes={"candidate": Probes(clock)})
+    assert found.run().status == status
+
+
 def test_all_looks_of_a_watch_share_the_risk() -> None:
     releases = {"candidate": Release(400), "baseline": Release(400)}
     found, _clock = watch(Visitors(1, releases), Rules(), lasts=600, every=10)
