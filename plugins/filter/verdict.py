@@ -32,8 +32,8 @@ options:
   rollback:
     description:
       - The same for units that were rolled back, or should have been.
-      - Also read are C(reason), C(data) (V(kept) when only code and traffic went back), C(loss) with C(tables),
-        C(rows) and C(minutes), and C(actions).
+      - Also read are C(reason), C(data) (V(kept) when only code and traffic went back, V(restored) when the data did,
+        too), C(loss) with C(tables), C(rows) and C(minutes), and C(actions).
     type: raw
     default: {}
   outcome:

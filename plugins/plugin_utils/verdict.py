@@ -71,8 +71,8 @@ def judge(
             (whether it failed, in whatever state it was left) and ``deployment_id`` (whose record it is: that of
             another deployment says nothing of this one).
         rollback: The same for units that were rolled back, or should have been; also ``reason``, ``data`` (``kept``
-            when only code and traffic went back), ``loss`` (``tables``, ``rows``, ``minutes``), ``obstacle`` (why its
-            data can't be put back), ``actions``.
+            when only code and traffic went back, ``restored`` when the data did, too), ``loss`` (``tables``, ``rows``,
+            ``minutes``), ``obstacle`` (why its data can't be put back), ``actions``.
         outcome: The strategy's ``lockstep_outcome``: what is known of units without a record.
         deployment_id: The deployment, also for the commands that are suggested.
         goal: What the run was to reach: the new release, or the one before.

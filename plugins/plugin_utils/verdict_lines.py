@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import shlex
+import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.court import Court, message, one_line
@@ -113,6 +114,8 @@ class Telling:
             return [f"{unit}: code and traffic; its data was kept, the old release can work with it"]
         if self.court.was_only_prepared(unit):
             return [f"{unit}: its users never left it; what was prepared for it is gone"]
+        if record.get("data") == "restored" and _is_loss(record.get("loss")):
+            return [f"{unit}: its data as well, over what users had written since: {_written(record['loss'])}"]
         return [unit]
 
     def _kept(self, unit: str) -> list[str]:
@@ -170,13 +173,21 @@ class Telling:
         return " ".join([self.command, *(shlex.quote(word) for word in [*chosen, "-e", f"only={units}", *more])])
 
 
+def _is_loss(loss: object) -> t.TypeGuard[dict[str, t.Any]]:
+    return isinstance(loss, dict) and any(loss.get(name) for name in ("tables", "rows", "minutes"))
+
+
 def _loss(loss: object) -> str:
     """What restoring would lose, in words; nothing known is said to be nothing known."""
-    if not isinstance(loss, dict) or not any(loss.get(name) for name in ("tables", "rows", "minutes")):
+    if not _is_loss(loss):
         return "what a restore would lose is not known: take it as everything since then"
+    return f"a restore would lose {_written(loss)}"
+
+
+def _written(loss: dict[str, t.Any]) -> str:
     tables = [str(name) for name in loss.get("tables") or []]
     rows = loss.get("rows")
-    found = "a restore would lose " + (f"{rows} rows" if isinstance(rows, int) else "an unknown number of rows")
+    found = f"{rows} rows" if isinstance(rows, int) else "an unknown number of rows"
     if tables:
         more = f" and {len(tables) - _LISTED_TABLES} more" if len(tables) > _LISTED_TABLES else ""
         found += f" in {_count(len(tables), 'table')} ({', '.join(tables[:_LISTED_TABLES])}{more})"

@@ -205,7 +205,8 @@ def test_restoring_a_truncated_dump_leaves_the_site_broken(changing: Subject) ->
     dump = bench.path / "logs" / "broken.sql"
     bench.site(SITE, "backup", "--backup-path-db", f"{dump}.gz")
     text = gzip.decompress(dump.with_name("broken.sql.gz").read_bytes()).decode()
-    dump.write_text(text[: text.index("CREATE TABLE `tabDocType`") + 40] + "\n-- __Auth\n")
+    rows = text.index("INSERT INTO `tabDocField` VALUES")
+    dump.write_text(text[: text.index("),\n", rows) + 3] + "\n-- __Auth\n")
     changing.flavour.give(dump)
     root = ("--db-root-password", changing.services.mariadb.root_password)
     done = bench.site(SITE, "restore", str(dump), *root, check=False)

@@ -135,4 +135,6 @@ def report(driver: str, journal: Journal, state: str, after: int = 0) -> dict[st
     for name in ("versions", "freeze_seconds", "reason", "loss", "obstacle"):
         if name in journal.data:
             found[name] = journal.data[name]
+    if state == "restored" and "keep_data" in journal.data:
+        found["data"] = "kept" if journal.data["keep_data"] else "restored"
     return found

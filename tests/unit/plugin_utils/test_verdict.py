@@ -140,6 +140,14 @@ def test_code_and_traffic_back_with_the_data_kept_counts_as_back() -> None:
     assert any("its data was kept" in line for line in found.lines)
 
 
+def test_writes_that_a_restore_has_lost_are_told() -> None:
+    back = {"state": "restored", "data": "restored", "loss": {"tables": ["tabOrder"], "rows": 3, "minutes": 2.0}}
+    told = judge([ONE], {}, {ONE: back}, goal="rollback").lines
+    lost = "3 rows in 1 table (tabOrder), written in 2 minutes"
+    assert f"  {ONE}: its data as well, over what users had written since: {lost}" in told
+    assert f"  {ONE}" in judge([ONE], {}, {ONE: {**back, "loss": {}}}, goal="rollback").lines
+
+
 def test_a_failed_rollback_outranks_everything_and_says_what_to_do() -> None:
     locked = {"state": "failed", "msg": "undoing switch failed", "left": "locked", "hint": "start nginx, run it again"}
     found = judged({BENCH: "live", ONE: "live", TWO: MIGRATE_FAILED}, {ONE: locked, TWO: "restored"})

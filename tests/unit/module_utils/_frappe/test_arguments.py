@@ -9,7 +9,8 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.arguments import site_options
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Journal
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.arguments import report, site_options
 
 GIVEN = {
     "site_apps": ["frappe"],
@@ -75,3 +76,20 @@ def test_visitors_are_not_shared_out_between_two_databases() -> None:
 def test_settings_come_as_json() -> None:
     assert site_options(GIVEN).config == {"limit": 5}
     assert site_options({**GIVEN, "config": None}).config == {}
+
+
+@pytest.mark.parametrize(
+    ("state", "data", "told"),
+    [
+        ("restored", {"keep_data": True}, "kept"),
+        ("restored", {"keep_data": False}, "restored"),
+        ("restored", {}, None),  # users never wrote into what was undone
+        ("kept", {"keep_data": False}, None),
+    ],
+)
+def test_what_became_of_the_data_is_told_of_who_went_back(
+    tmp_path: t.Any, state: str, data: dict[str, bool], told: str | None
+) -> None:
+    journal = Journal(str(tmp_path))
+    journal.open(unit="one", driver="frappe_site", deployment_id="d1", data=data)
+    assert report("frappe_site", journal, state).get("data") == told

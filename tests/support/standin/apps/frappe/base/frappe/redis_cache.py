@@ -44,7 +44,7 @@ class RedisCache:
         return bool(self._quietly(lambda client: client.ping()))
 
     def get_value(self, key: str, generator: t.Callable[[], t.Any] | None = None, shared: bool = False) -> t.Any:
-        """The cached value, else the generated one, which is cached then."""
+        """The cached value, else the generated one, which is cached then; in vain where it is a shared one."""
         name = self.make_key(key, shared)
         if name in self._seen:
             return self._seen[name]
@@ -52,7 +52,8 @@ class RedisCache:
         value = pickle.loads(packed) if packed is not None else None
         if value is None and generator:
             value = generator()
-            self.set_value(key, value, shared=shared)
+            # As Frappe 15 does: what is looked for as shared is written as the site's own, and so never found.
+            self.set_value(key, value)
         self._seen[name] = value
         return value
 
