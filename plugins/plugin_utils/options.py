@@ -15,9 +15,9 @@ import json
 import re
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import traffic, validation
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import spelling, traffic, validation
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.names import split_names
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.names import refuse_cut, split_names
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import Problem
 
 STRATEGIES = ("rolling", "sequential", "all-at-once", "parallel", "canary", "blue-green")
@@ -42,6 +42,7 @@ class Choices:
         bench_user: Who owns it (``lockstep_bench_user``).
         server: Which server it is on (``lockstep_server``).
         problems: What could not be understood.
+        warnings: Variables that are probably meant for us, and that nothing of ours reads.
     """
 
     deployment: str | dict[str, t.Any] | None = None
@@ -54,6 +55,7 @@ class Choices:
     bench_user: str | None = None
     server: str | None = None
     problems: list[Problem] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
 
 def read(variables: t.Mapping[str, t.Any], environ: t.Mapping[str, str] | None = None) -> Choices:
@@ -67,7 +69,7 @@ def read(variables: t.Mapping[str, t.Any], environ: t.Mapping[str, str] | None =
         The choices, with what could not be understood among them.
     """
     given = {name: value for name, value in variables.items() if not (value is None or value == "")}
-    choices = Choices()
+    choices = Choices(warnings=spelling.find_slips(variables))
     _read_deployment(given, choices)
     _read_strategy(given, choices)
     choices.only = _names("only", given, choices)
@@ -197,7 +199,11 @@ def _names(name: str, given: t.Mapping[str, t.Any], choices: Choices) -> list[st
 
 
 def _read_option(name: str, value: t.Any, choices: Choices) -> None:
-    coerced = _coerce_option(name, value)
+    try:
+        coerced = _coerce_option(name, value)
+    except ValueError as error:
+        choices.problems.append(Problem((name,), str(error), file=SOURCE))
+        return
     wrong = validation.find_option_problems(name, coerced)
     choices.problems.extend(Problem((name,), message, file=SOURCE) for message in wrong)
     if not wrong:
@@ -222,9 +228,14 @@ def _coerce_option(name: str, value: t.Any) -> t.Any:
 
 
 def _listed(text: str) -> t.Any:
-    """A list as it can be written after ``-e name=``: in JSON, or separated by blanks or commas."""
+    """A list as it can be written after ``-e name=``: in JSON, or separated by blanks or commas.
+
+    Raises:
+        ValueError: It was cut off, see :func:`names.refuse_cut`.
+    """
     if text.lstrip().startswith("["):
         return _from_json(text)
+    refuse_cut(text)
     return [_coerce(one, ["integer"]) for one in re.split(r"[\s,]+", text.strip()) if one]
 
 

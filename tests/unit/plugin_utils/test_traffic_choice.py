@@ -52,6 +52,13 @@ def test_sites_are_named_by_their_names_or_their_units(sites: t.Any, units: list
     assert found["by"]
 
 
+@pytest.mark.parametrize(("name", "given"), [("sites", f"{TWO},"), ("allow", "10.0.0.1, ")])
+def test_a_list_that_was_cut_at_a_blank_moves_nobody(name: str, given: str) -> None:
+    found = chosen("stopped", **{"sites": TWO, name: given})
+    assert found["units"] == []
+    assert found["problem"].startswith(f'{name}: found "{given.strip()}", which ends in a comma')
+
+
 @pytest.mark.parametrize(
     ("sites", "units"), [("", [BENCH, OTHER_BENCH]), ("all", [BENCH, OTHER_BENCH]), (TWO, [BENCH])]
 )
