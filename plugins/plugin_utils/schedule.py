@@ -48,17 +48,17 @@ def estimates(
 
     Args:
         units: The units.
-        history: Seconds that units took before, by the unit's name, else by its driver.
-        strategy: The strategy; where it waits after each site, the wait is part of a default estimate.
+        history: Seconds that units took before, by the unit's name, else by its driver, without what they were watched
+            for: that is this run's own choice.
+        strategy: The strategy; where it waits after each site, the wait is part of the estimate.
         options: The options.
     """
     wait = watched(strategy, options) if strategy in (*_WAITING, model.CANARY) else 0.0
     wait += traffic.seconds(options)
     found = {}
     for unit in units:
-        known = history.get(unit.name, history.get(unit.driver))
-        default = DEFAULT_SECONDS[unit.driver] + (wait if unit.driver == SITE_DRIVER else 0.0)
-        found[unit.name] = round(float(known if known is not None else default), 3)
+        work = history.get(unit.name, history.get(unit.driver, DEFAULT_SECONDS[unit.driver]))
+        found[unit.name] = round(float(work) + (wait if unit.driver == SITE_DRIVER else 0.0), 3)
     return found
 
 
