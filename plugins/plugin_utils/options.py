@@ -131,6 +131,11 @@ def find_contradictions(options: t.Mapping[str, t.Any], strategy: str = "") -> d
             "thaw": f"found together with strategy: {strategy}, which lets the users of one wave write before the next "
             "one is touched; expected unit"
         }
+    if options["thaw"] == "together" and traffic.shares(options)["steps"]:
+        return {
+            "thaw": f"found together with traffic_strategy: {options['traffic_strategy']}, whose visitors write while "
+            "they are shared out, when other sites may still go back; expected unit, or traffic_strategy: instant"
+        }
     if options["freeze"] == "auto" and options["rehearsal"] == "never":
         return {"rehearsal": "found never with freeze: auto, which a rehearsal decides; expected auto or always"}
     return _of_clones(options, strategy) or traffic.find_contradictions(options, strategy)
