@@ -75,8 +75,9 @@ options:
   tests:
     description: >-
       Commands that must succeed on the new release before traffic moves, each a list of its words, or a text that is
-      split into words as a shell does it. They run in its folder with E(LOCKSTEP_SITE) and E(LOCKSTEP_BENCH) set, and
-      E(LOCKSTEP_SOCKET), the unix socket on which the new release answers.
+      split into words as a shell does it. They run as the bench's user in the new release's folder, with O(bench.env),
+      E(LOCKSTEP_SITE) (the site), E(LOCKSTEP_BENCH) (that folder) and E(LOCKSTEP_SOCKET), the unix socket on which the
+      new release answers. Its C(env/bin) and the folder of O(bench.bench_command) come first in their E(PATH).
     type: list
     elements: raw
     default: []
