@@ -105,6 +105,9 @@ class Telling:
             left = f"{'writes blocked, ' if state in model.MIDWAY else ''}its journal says {state}"
             found.append(f"  left: {one_line(record.get('left') or left)}")
             found.append(f"  next: {one_line(record.get('hint') or self._again(unit))}")
+        elif record.get("state") == "restored" and record.get("hint"):
+            # Its server took it back when it failed, so what was to be done then is to be done still.
+            found.append(f"  next: {one_line(record['hint'])}")
         return found
 
     def _restored(self, unit: str) -> list[str]:

@@ -163,6 +163,13 @@ def test_an_error_of_ours_is_told_once_though_its_message_says_everything() -> N
     ]
 
 
+def test_what_to_do_next_is_told_of_a_site_that_its_server_took_back() -> None:
+    hint = "deploy it with traffic_strategy=instant, which freezes it only while it migrates"
+    forward = {BENCH: "live", TWO: {"state": "restored", "failed": True, "msg": "not additive", "hint": hint}}
+    found = judged(forward, {BENCH: "restored", TWO: {"state": "restored"}})
+    assert found.lines[:3] == [f"Failed: {TWO}: not additive", f"  next: {hint}", "Back on the release before:"]
+
+
 def test_a_failure_nobody_rolled_back_is_failed_and_says_how_it_was_left() -> None:
     found = judged({BENCH: "live", ONE: "live", TWO: MIGRATE_FAILED})
     assert (found.status, found.failed) == ("failed", True)
