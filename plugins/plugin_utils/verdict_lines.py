@@ -121,9 +121,8 @@ class Telling:
     def _kept(self, unit: str) -> list[str]:
         record = self.court.record(unit)
         why = record.get("reason") or "users may have written since it was thawed"
-        if not self.court.planned.get(unit, {}).get("site", unit):
-            # A bench holds nobody's data: it is kept for the sites that are.
-            return [f"{unit}: {one_line(why)}"]
+        if self.court.is_bench(unit):
+            return [f"{unit}: {one_line(why)}, so it stays for them"]
         if record.get("obstacle"):
             return [f"{unit}: {one_line(why)}", "  its data can't be put back, so it was left as it was"]
         return [

@@ -257,6 +257,26 @@ def test_a_rollback_that_was_wanted_and_left_something_is_partial(state: str) ->
     assert (found.status, found.failed) == ("partially_rolled_back", True)
 
 
+@pytest.mark.parametrize("goal", ["rollback", "deploy"])
+def test_a_bench_that_stays_for_other_sites_is_no_failure_of_a_rollback(goal: t.Any) -> None:
+    units = [{"name": BENCH, "site": None}, {"name": ONE, "site": ONE}]
+    kept = {"state": "kept", "reason": "sites stay on release 4f1c"}
+    forward = {BENCH: {"state": "live"}, ONE: {"state": "live", "failed": True}}
+    found = judge(units, forward, {BENCH: kept, ONE: {"state": "restored"}}, goal=goal)
+    assert (found.status, found.failed) == ("rolled_back", goal == "deploy")
+    assert f"  {BENCH}: sites stay on release 4f1c, so it stays for them" in found.lines
+
+
+@pytest.mark.parametrize("site", ["kept", "live", "unreachable"])
+def test_a_bench_that_stays_for_sites_of_the_deployment_itself_is_as_partial_as_they_are(site: str) -> None:
+    units = [{"name": BENCH, "site": None}, {"name": ONE, "site": ONE}, {"name": TWO, "site": TWO}]
+    back = {BENCH: "kept", ONE: site, TWO: "restored"}
+    found = judge(units, {}, {unit: {"state": state} for unit, state in back.items()}, goal="rollback")
+    assert found.status == "partially_rolled_back"
+    alone = judge(units[:1], {}, {BENCH: {"state": "kept"}}, goal="rollback")
+    assert alone.status == "partially_rolled_back", "what was asked for was not done"
+
+
 def test_a_rollback_tells_of_units_that_nothing_is_known_of_and_how_to_finish() -> None:
     unknown = {"state": "unreachable", "reason": "server b can't be reached"}
     back: dict[str, t.Any] = {ONE: {"state": "restored"}, TWO: unknown, THREE: unknown}
