@@ -218,6 +218,10 @@ lockstep:
   description: The unit's state and what was done, for the ledger.
   type: dict
   returned: always
+done:
+  description: Whether the site was already where it shall be, so that none of O(phases) has anything to do.
+  type: bool
+  returned: success
 to_do:
   description: What was, or would be, done.
   type: dict
@@ -379,7 +383,8 @@ def main() -> None:
         options = site_options(params)
         unit = SiteUnit(BenchContext(params["bench"]), params["site"], identity, apps_of(params), options)
         to_do = unit.to_do()
-        if not unit.is_done(to_do):
+        done = unit.is_done(to_do)
+        if not done:
             changed = module.check_mode or unit.advance(
                 params["phases"], to_do, undo_on_failure=params["rollback_on_failure"]
             )
@@ -399,7 +404,8 @@ def main() -> None:
     more = _rehearsed(unit.journal) if changed and PHASES[0] in params["phases"] else {}
     if changed and not module.check_mode:
         more.update(_judged(unit.journal, params["phases"]))
-    module.exit_json(changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff, **more)
+    reported = {"lockstep": report(DRIVER, unit.journal, unit.state())}
+    module.exit_json(changed=changed, done=done, to_do=to_do, **reported, **diff, **more)
 
 
 def _judged(journal: Journal, phases: t.Sequence[str]) -> dict[str, t.Any]:

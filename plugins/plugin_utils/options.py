@@ -18,10 +18,10 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import spelling, traffic, validation
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.names import refuse_cut, split_names
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import Problem
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import EXTRA_VARIABLES, Problem
 
 STRATEGIES = ("rolling", "sequential", "all-at-once", "parallel", "canary", "blue-green")
-SOURCE = "extra variables"
+SOURCE = EXTRA_VARIABLES
 #: Seconds by environment; none in others.
 _WATCHED = {"production": 3600.0}
 _TRUE = frozenset(("true", "yes", "on", "y", "1"))

@@ -76,6 +76,7 @@ def test_nginx_is_written_on_the_servers_of_the_sites_and_on_all_by_default(site
         ("live", " , ", "Say which sites"),
         ("live", None, "Say which sites"),
         ("stopped", f"{ONE} site3.local", "The deployment file has no site site3.local. Did you mean site2.local?"),
+        ("stopped", "nowhere", "It has site1.local, site1.local@b, site2.local. Nothing was changed."),
         ("stopped", BENCH, f"The deployment file has no site {BENCH}."),
         ("stopped", f"all {ONE}", "The deployment file has no site all."),
         ("rendered", "nowhere", "The deployment file has no site nowhere."),
