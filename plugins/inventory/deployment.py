@@ -136,6 +136,8 @@ class InventoryModule(BaseInventoryPlugin):
         for name in ("bench_path", "bench_user", "server"):
             given = self.get_option(name)  # type: ignore[no-untyped-call]
             setattr(choices, name, str(given) if given else None)
+        for warning in choices.warnings:
+            self.display.warning(warning)
         file = path if choices.deployment is None else None
         try:
             self._add(self._load(path, choices))

@@ -22,7 +22,8 @@ options:
       - V(history) are the latest deployments, newest first.
       - V(statistics) are C(totalDeployments), C(successfulDeployments), C(failedDeployments),
         C(averageDeploymentTime) in seconds and C(rollbackRate) in percent.
-      - V(durations) are the median seconds each unit took in its last successful runs, for estimates.
+      - V(durations) are the median seconds each unit took in its last successful runs that changed it, without what it
+        was only watched for, for estimates.
       - V(progress) says how far the deployment O(deployment_id) is, V(deployment) all that is known of it.
       - Of a blue-green deployment that includes C(blue_environment) and C(green_environment) (sites, and the copies on
         which their new releases were seen), C(switch_time), C(switch_result) with C(blue), C(green) and C(switched) for

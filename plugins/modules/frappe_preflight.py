@@ -91,6 +91,10 @@ findings:
       description: What has to be mended first.
       type: list
       elements: str
+    firm:
+      description: Those of RV(findings.failed) that a deployment can't go on in spite of, not even by force.
+      type: list
+      elements: str
     warnings:
       description: What is good to know, and does not stop a deployment.
       type: list

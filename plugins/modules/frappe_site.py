@@ -75,8 +75,9 @@ options:
   tests:
     description: >-
       Commands that must succeed on the new release before traffic moves, each a list of its words, or a text that is
-      split into words as a shell does it. They run in its folder with E(LOCKSTEP_SITE) and E(LOCKSTEP_BENCH) set, and
-      E(LOCKSTEP_SOCKET), the unix socket on which the new release answers.
+      split into words as a shell does it. They run as the bench's user in the new release's folder, with O(bench.env),
+      E(LOCKSTEP_SITE) (the site), E(LOCKSTEP_BENCH) (that folder) and E(LOCKSTEP_SOCKET), the unix socket on which the
+      new release answers. Its C(env/bin) and the folder of O(bench.bench_command) come first in their E(PATH).
     type: list
     elements: raw
     default: []
@@ -217,6 +218,10 @@ lockstep:
   description: The unit's state and what was done, for the ledger.
   type: dict
   returned: always
+done:
+  description: Whether the site was already where it shall be, so that none of O(phases) has anything to do.
+  type: bool
+  returned: success
 to_do:
   description: What was, or would be, done.
   type: dict
@@ -378,7 +383,8 @@ def main() -> None:
         options = site_options(params)
         unit = SiteUnit(BenchContext(params["bench"]), params["site"], identity, apps_of(params), options)
         to_do = unit.to_do()
-        if not unit.is_done(to_do):
+        done = unit.is_done(to_do)
+        if not done:
             changed = module.check_mode or unit.advance(
                 params["phases"], to_do, undo_on_failure=params["rollback_on_failure"]
             )
@@ -398,7 +404,8 @@ def main() -> None:
     more = _rehearsed(unit.journal) if changed and PHASES[0] in params["phases"] else {}
     if changed and not module.check_mode:
         more.update(_judged(unit.journal, params["phases"]))
-    module.exit_json(changed=changed, to_do=to_do, lockstep=report(DRIVER, unit.journal, unit.state()), **diff, **more)
+    reported = {"lockstep": report(DRIVER, unit.journal, unit.state())}
+    module.exit_json(changed=changed, done=done, to_do=to_do, **reported, **diff, **more)
 
 
 def _judged(journal: Journal, phases: t.Sequence[str]) -> dict[str, t.Any]:

@@ -76,6 +76,10 @@ class Court:
         undone = self.back.get(unit, {}).get("actions") or self._undone(unit)
         return bool(site) and {isinstance(one, dict) and one.get("phase") for one in undone} == {"prepare"}
 
+    def is_bench(self, unit: str) -> bool:
+        """Whether a unit is known to be no site: it holds nobody's data."""
+        return not self.planned.get(unit, {}).get("site", unit)
+
     def _undone(self, unit: str) -> list[dict[str, t.Any]]:
         """What a unit's server undid by itself when a phase failed, the last one first."""
         record = self.forward.get(unit, {})

@@ -262,7 +262,7 @@ def _assemble(
         zones=dns.zones,
         app_order=apps.order,
         choices=choices,
-        warnings=[*_server_warnings(servers), *apps.warnings, *sites.warnings, *projects.warnings],
+        warnings=[*choices.warnings, *_server_warnings(servers), *apps.warnings, *sites.warnings, *projects.warnings],
         projects=projects.projects,
         app_paths=apps.paths,
         bench_paths=benches.paths,

@@ -228,7 +228,7 @@ class Ledger:
             return queries.statistics(connection, project, environment)
 
     def durations(self, project: str | None = None, environment: str | None = None, runs: int = 5) -> dict[str, float]:
-        """Median seconds per unit of its last successful runs that changed something."""
+        """Median seconds of work per unit in its last successful runs that changed something."""
         with self._read() as connection:
             return queries.durations(connection, project, environment, runs)
 

@@ -11,11 +11,24 @@ import re
 import typing as t
 
 
+def refuse_cut(text: str) -> None:
+    """Refuse a list that ends in a comma: what came after it is not known, and may be half of what was meant.
+
+    Raises:
+        ValueError: It does.
+    """
+    if text.rstrip().endswith(",") and text.strip(", \t\n"):
+        raise ValueError(
+            f'found "{text.strip()}", which ends in a comma: after -e, a value ends at the first blank, and what came '
+            "after that is lost; expected a list without blanks between its entries"
+        )
+
+
 def split_names(value: t.Any) -> list[str]:
     """Names as a list, as JSON, or separated by blanks or commas; none for None.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: It is something else, or the rest of a list that was cut off (:func:`refuse_cut`).
     """
     if isinstance(value, str) and value.lstrip().startswith("["):
         try:
@@ -23,6 +36,7 @@ def split_names(value: t.Any) -> list[str]:
         except ValueError:
             value = value.strip().strip("[]")
     if isinstance(value, str):
+        refuse_cut(value)
         value = re.split(r"[\s,]+", value)
     if value is None:
         return []

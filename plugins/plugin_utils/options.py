@@ -15,13 +15,13 @@ import json
 import re
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import traffic, validation
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import spelling, traffic, validation
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.names import split_names
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import Problem
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.names import refuse_cut, split_names
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import EXTRA_VARIABLES, Problem
 
 STRATEGIES = ("rolling", "sequential", "all-at-once", "parallel", "canary", "blue-green")
-SOURCE = "extra variables"
+SOURCE = EXTRA_VARIABLES
 #: Seconds by environment; none in others.
 _WATCHED = {"production": 3600.0}
 _TRUE = frozenset(("true", "yes", "on", "y", "1"))
@@ -42,6 +42,7 @@ class Choices:
         bench_user: Who owns it (``lockstep_bench_user``).
         server: Which server it is on (``lockstep_server``).
         problems: What could not be understood.
+        warnings: Variables that are probably meant for us, and that nothing of ours reads.
     """
 
     deployment: str | dict[str, t.Any] | None = None
@@ -54,6 +55,7 @@ class Choices:
     bench_user: str | None = None
     server: str | None = None
     problems: list[Problem] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
 
 def read(variables: t.Mapping[str, t.Any], environ: t.Mapping[str, str] | None = None) -> Choices:
@@ -67,7 +69,7 @@ def read(variables: t.Mapping[str, t.Any], environ: t.Mapping[str, str] | None =
         The choices, with what could not be understood among them.
     """
     given = {name: value for name, value in variables.items() if not (value is None or value == "")}
-    choices = Choices()
+    choices = Choices(warnings=spelling.find_slips(variables))
     _read_deployment(given, choices)
     _read_strategy(given, choices)
     choices.only = _names("only", given, choices)
@@ -128,6 +130,11 @@ def find_contradictions(options: t.Mapping[str, t.Any], strategy: str = "") -> d
         return {
             "thaw": f"found together with strategy: {strategy}, which lets the users of one wave write before the next "
             "one is touched; expected unit"
+        }
+    if options["thaw"] == "together" and traffic.shares(options)["steps"]:
+        return {
+            "thaw": f"found together with traffic_strategy: {options['traffic_strategy']}, whose visitors write while "
+            "they are shared out, when other sites may still go back; expected unit, or traffic_strategy: instant"
         }
     if options["freeze"] == "auto" and options["rehearsal"] == "never":
         return {"rehearsal": "found never with freeze: auto, which a rehearsal decides; expected auto or always"}
@@ -197,7 +204,11 @@ def _names(name: str, given: t.Mapping[str, t.Any], choices: Choices) -> list[st
 
 
 def _read_option(name: str, value: t.Any, choices: Choices) -> None:
-    coerced = _coerce_option(name, value)
+    try:
+        coerced = _coerce_option(name, value)
+    except ValueError as error:
+        choices.problems.append(Problem((name,), str(error), file=SOURCE))
+        return
     wrong = validation.find_option_problems(name, coerced)
     choices.problems.extend(Problem((name,), message, file=SOURCE) for message in wrong)
     if not wrong:
@@ -222,9 +233,14 @@ def _coerce_option(name: str, value: t.Any) -> t.Any:
 
 
 def _listed(text: str) -> t.Any:
-    """A list as it can be written after ``-e name=``: in JSON, or separated by blanks or commas."""
+    """A list as it can be written after ``-e name=``: in JSON, or separated by blanks or commas.
+
+    Raises:
+        ValueError: It was cut off, see :func:`names.refuse_cut`.
+    """
     if text.lstrip().startswith("["):
         return _from_json(text)
+    refuse_cut(text)
     return [_coerce(one, ["integer"]) for one in re.split(r"[\s,]+", text.strip()) if one]
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import options as option_reader
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import traffic
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.graph import Graph
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.pinning import Pinned
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.schedule import simulate
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.plan_render import duration
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.schedule import BATCHED, WAITING, simulate
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.units import SITE_DRIVER, Unit
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.urls import without_credentials
 
@@ -147,7 +149,7 @@ def warnings(
     sites = [unit for unit in selected if unit.driver == SITE_DRIVER]
     if options["thaw"] == "together" and sites:
         frozen = simulate(sites, seconds, at_once, options["per_server"]).seconds
-        found.append(f"thaw: together keeps every site frozen until the last one is verified, about {frozen:.0f} s")
+        found.append(f"thaw: together keeps every site frozen until the last one is verified, about {duration(frozen)}")
         if options["rollback_scope"] == "unit":
             found.append("thaw: together overrules rollback_scope: a failure takes all units back")
     found += _of_no_use(deployment)
@@ -162,22 +164,34 @@ def warnings(
 
 
 def _of_no_use(deployment: Deployment) -> list[str]:
-    """Options of this run alone that decide nothing; those of a file may be meant for another strategy."""
-    shares = bool(traffic.shares(deployment.options)["steps"])
-    canary, blue_green = deployment.strategy == model.CANARY, deployment.strategy == model.BLUE_GREEN
-    by_share = "traffic_strategy: gradual, canary or a_b_test"
-    by_share_or_wave = f"{by_share}, or strategy: {model.CANARY}"
+    """Options that decide nothing with what was chosen.
+
+    Those of a file are left alone where the run chose for itself: they may be meant for another strategy.
+    """
+    options, strategy = deployment.options, deployment.strategy
+    shares = bool(traffic.shares(options)["steps"])
+    canary, blue_green = strategy == model.CANARY, strategy == model.BLUE_GREEN
+    by_strategy, by_traffic = f"strategy {strategy}", f"traffic_strategy {options['traffic_strategy']}"
+    by_share = "traffic_strategy gradual, canary or a_b_test"
+    shared = (shares, by_traffic, by_share)
+    watched = (shares or canary, f"{by_strategy} and {by_traffic}", f"{by_share}, or strategy {model.CANARY}")
     uses = {
-        "steps": (shares, by_share),
-        "sticky": (shares, by_share),
-        "step_wait": (shares or canary, by_share_or_wave),
-        "on_inconclusive": (shares or canary, by_share_or_wave),
-        "waves": (canary, f"strategy: {model.CANARY}"),
-        "blue_retention": (blue_green, f"strategy: {model.BLUE_GREEN}"),
+        "batch_size": (strategy in BATCHED, by_strategy, f"strategy {', '.join(BATCHED)}"),
+        "wait_time": (strategy in WAITING, by_strategy, f"strategy {', '.join(WAITING)}"),
+        "steps": shared,
+        "sticky": shared,
+        "step_wait": watched,
+        "on_inconclusive": watched,
+        "waves": (canary, by_strategy, f"strategy {model.CANARY}"),
+        "blue_retention": (blue_green, by_strategy, f"strategy {model.BLUE_GREEN}"),
     }
-    given = deployment.choices.options
+    given = set(deployment.choices.options)
+    if deployment.choices.strategy is None and "traffic_strategy" not in given:
+        given |= {name for name, value in option_reader.defaults().items() if options[name] != value}
     return [
-        f"{name} decides nothing without {what}" for name, (used, what) in uses.items() if name in given and not used
+        f"{name} has no effect with {now}, only with {what}"
+        for name, (used, now, what) in uses.items()
+        if name in given and not used
     ]
 
 

@@ -22,8 +22,9 @@ def judge(
 
     Args:
         units: The selected units, in their order.
-        records: What was found on each: ``findings`` with ``passed``, ``failed``, ``warnings``. A unit without a record
-            was not looked at, and that is a failure: no data is never a pass.
+        records: What was found on each: ``findings`` with ``passed``, ``failed``, ``firm`` (those failures that force
+            doesn't help with), ``warnings``. A unit without a record was not looked at, and that is a failure: no data
+            is never a pass.
         force: Whether to go on in spite of failures.
         missing: Further failures by unit: what it depends on and is not live.
 
@@ -34,7 +35,8 @@ def judge(
     missing = missing or {}
     by_unit = {unit: _record(records.get(unit), missing.get(unit, ())) for unit in units}
     # What nobody could look at, and what isn't there to stand on, doesn't get better by going on.
-    can_go_on = force and not missing and not any(_is_blind(records.get(unit)) for unit in units)
+    helps = not missing and not any(_is_firm(records.get(unit)) for unit in units)
+    can_go_on = force and helps
     results = {kind: _united(by_unit, kind) for kind in _KINDS}
     failed = results["failed"]
     return {
@@ -44,13 +46,15 @@ def judge(
         "results": results,
         "units": by_unit,
         "lines": _lines(results, by_unit, can_go_on),
-        "msg": _message(failed, force),
+        "msg": _message(failed, force, helps),
     }
 
 
-def _is_blind(record: t.Any) -> bool:
-    """Whether a unit could not be looked at."""
-    return not isinstance(record, dict) or bool(record.get("blind"))
+def _is_firm(record: t.Any) -> bool:
+    """Whether a unit could not be looked at, or a later step would refuse it all the same."""
+    if not isinstance(record, dict) or record.get("blind"):
+        return True
+    return bool((record.get("findings") or {}).get("firm"))
 
 
 def _record(record: t.Any, missing: t.Sequence[str]) -> dict[str, t.Any]:
@@ -94,12 +98,13 @@ def _lines(results: t.Mapping[str, list[str]], by_unit: t.Mapping[str, t.Any], f
     return lines
 
 
-def _message(failed: t.Sequence[str], force: bool) -> str:
+def _message(failed: t.Sequence[str], force: bool, helps: bool) -> str:
     if not failed:
         return ""
     number = "1 check" if len(failed) == 1 else f"{len(failed):,} checks"
-    way = "force=true does not help here" if force else "or go on all the same with -e force=true, which is recorded"
-    return f"{number} before the deployment failed, and nothing was changed: {' | '.join(failed)}. Mend that; {way}."
+    mend = "Mend that; force=true does not help here" if force else "Mend that first"
+    way = "Mend that; or go on all the same with -e force=true, which is recorded" if helps and not force else mend
+    return f"{number} before the deployment failed, and nothing was changed: {' | '.join(failed)}. {way}."
 
 
 def _count(number: int, word: str) -> str:

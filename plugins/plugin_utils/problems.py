@@ -12,6 +12,9 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.urls import without_credentials
 
+#: What stands for the file of a problem that the command line has.
+EXTRA_VARIABLES = "extra variables"
+
 Path = tuple[str | int, ...]
 
 
@@ -69,8 +72,12 @@ class DeploymentError(LockstepError):
         self.what = what
         self.lines = list(dict.fromkeys(str(problem) for problem in self.problems))
         count = len(self.lines)
-        self.summary = f"{what} has {count} error{'' if count == 1 else 's'}; nothing was changed"
+        shown = "What was given with -e" if self._is_of_command_line() else what
+        self.summary = f"{shown} has {count} error{'' if count == 1 else 's'}; nothing was changed"
         super().__init__(self.summary, detail=self.lines)
+
+    def _is_of_command_line(self) -> bool:
+        return bool(self.problems) and all(problem.file == EXTRA_VARIABLES for problem in self.problems)
 
     def __str__(self) -> str:
         return "\n  ".join([f"{self.summary}:", *self.lines])

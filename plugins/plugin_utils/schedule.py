@@ -18,8 +18,10 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.units import BENCH
 # Where there is no history, in seconds. A bench: measured on a real one, environment 105 and assets 44, and as much
 # again for what apps add. A site: backup, one migrate with a patch and the checks, on a site of a few hundred tables.
 DEFAULT_SECONDS = {BENCH_DRIVER: 240.0, SITE_DRIVER: 45.0}
-_WAITING = ("rolling", "sequential", "blue-green")
-_BATCHED = ("rolling", "canary", "blue-green")
+#: Strategies that watch each site for wait_time.
+WAITING = ("rolling", "sequential", "blue-green")
+#: Strategies with batch_size units in flight.
+BATCHED = ("rolling", "canary", "blue-green")
 
 
 class Schedule(t.NamedTuple):
@@ -38,7 +40,7 @@ def window(strategy: str, options: t.Mapping[str, t.Any]) -> int:
     """How many units may be in flight: ``batch_size``, one, or any number (0)."""
     if strategy == "sequential":
         return 1
-    return int(options["batch_size"]) if strategy in _BATCHED else 0
+    return int(options["batch_size"]) if strategy in BATCHED else 0
 
 
 def estimates(
@@ -48,17 +50,17 @@ def estimates(
 
     Args:
         units: The units.
-        history: Seconds that units took before, by the unit's name, else by its driver.
-        strategy: The strategy; where it waits after each site, the wait is part of a default estimate.
+        history: Seconds that units took before, by the unit's name, else by its driver, without what they were watched
+            for: that is this run's own choice.
+        strategy: The strategy; where it waits after each site, the wait is part of the estimate.
         options: The options.
     """
-    wait = watched(strategy, options) if strategy in (*_WAITING, model.CANARY) else 0.0
+    wait = watched(strategy, options) if strategy in (*WAITING, model.CANARY) else 0.0
     wait += traffic.seconds(options)
     found = {}
     for unit in units:
-        known = history.get(unit.name, history.get(unit.driver))
-        default = DEFAULT_SECONDS[unit.driver] + (wait if unit.driver == SITE_DRIVER else 0.0)
-        found[unit.name] = round(float(known if known is not None else default), 3)
+        work = history.get(unit.name, history.get(unit.driver, DEFAULT_SECONDS[unit.driver]))
+        found[unit.name] = round(float(work) + (wait if unit.driver == SITE_DRIVER else 0.0), 3)
     return found
 
 

@@ -16,6 +16,7 @@ ALL = "all"
 Record = t.Mapping[str, t.Any]
 Records = t.Mapping[str, Record]
 
+_NAMED = 10
 _NOT_ASKED = "nothing is known of it: its server was not asked"
 
 
@@ -57,7 +58,10 @@ def _unknown(wanted: t.Sequence[str], there: t.Collection[str]) -> str:
         return ""
     near = difflib.get_close_matches(unknown[0], sorted(there), 1)
     meant = f" Did you mean {near[0]}?" if near else ""
-    return f"The deployment file has no site {', '.join(unknown)}.{meant} Nothing was changed."
+    sites = sorted(there)
+    more = f" and {len(sites) - _NAMED} more" if len(sites) > _NAMED else ""
+    has = f" It has {', '.join(sites[:_NAMED])}{more}." if sites else ""
+    return f"The deployment file has no site {', '.join(unknown)}.{meant}{has} Nothing was changed."
 
 
 def reports(units: t.Iterable[str], records: Records) -> dict[str, Record]:

@@ -90,8 +90,9 @@ def read(variables: t.Mapping[str, t.Any], environment: str) -> Choices:
 def _types(given: t.Any, problems: list[str]) -> tuple[str, ...]:
     try:
         names = [name.lower() for name in split_names(given)]
-    except ValueError:
-        names = [repr(given)]
+    except ValueError as error:
+        problems.append(f"types: {error}")
+        return DEFAULT_TYPES
     unknown = [name for name in names if name not in (*TYPES, "all")]
     if unknown:
         problems.append(f"types: found {', '.join(unknown)}; expected some of {', '.join(TYPES)}, or all")
@@ -123,8 +124,9 @@ def _duration(numbers: t.Mapping[str, float], problems: list[str]) -> float:
 def _paths(given: t.Any, problems: list[str]) -> tuple[str, ...] | None:
     try:
         paths = split_names(given)
-    except ValueError:
-        paths = [repr(given)]
+    except ValueError as error:
+        problems.append(f"performance_paths: {error}")
+        return None
     for path in paths:
         problems.extend(f"performance_paths: {wrong}" for wrong in find_definition_problems("health_path", path))
     return tuple(paths) or None

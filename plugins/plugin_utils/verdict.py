@@ -99,7 +99,7 @@ def judge(
         deployment_id=deployment_id,
     )
     groups = court.groups()
-    status = _status(groups, court.back, goal)
+    status = _status(_without_benches_of_others(groups, court), goal)
     wanted = "completed" if goal == "deploy" else "rolled_back"
     tell = Telling(court, groups, deployment_id, command)
     actions = court.actions()
@@ -149,7 +149,16 @@ def _is_lost(record: Record) -> bool:
     return bool(record.get("failed")) or record.get("state") in ("failed", "unreachable")
 
 
-def _status(groups: t.Mapping[str, list[str]], back: t.Mapping[str, Record], goal: Goal) -> str:
+def _without_benches_of_others(groups: t.Mapping[str, list[str]], court: Court) -> dict[str, list[str]]:
+    """The groups without benches that stay as they are for sites of others, where ours went back.
+
+    Sites of ours that stay are kept themselves, and say so.
+    """
+    others = [unit for unit in groups["kept"] if court.is_bench(unit)] if groups["restored"] else []
+    return {**groups, "kept": [unit for unit in groups["kept"] if unit not in others]}
+
+
+def _status(groups: t.Mapping[str, list[str]], goal: Goal) -> str:
     if groups["rollback_failed"]:
         return "rollback_failed"
     elsewhere = [name for group in ("live", "kept", "failed", "unreachable") for name in groups[group]]

@@ -106,6 +106,9 @@ class Telling:
             left = f"{'writes blocked, ' if state in model.MIDWAY else ''}its journal says {state}"
             found.append(f"  left: {one_line(record.get('left') or left)}")
             found.append(f"  next: {one_line(record.get('hint') or self._again(unit))}")
+        elif record.get("state") == "restored" and record.get("hint"):
+            # Its server took it back when it failed, so what was to be done then is to be done still.
+            found.append(f"  next: {one_line(record['hint'])}")
         return found
 
     def _restored(self, unit: str) -> list[str]:
@@ -121,9 +124,8 @@ class Telling:
     def _kept(self, unit: str) -> list[str]:
         record = self.court.record(unit)
         why = record.get("reason") or "users may have written since it was thawed"
-        if not self.court.planned.get(unit, {}).get("site", unit):
-            # A bench holds nobody's data: it is kept for the sites that are.
-            return [f"{unit}: {one_line(why)}"]
+        if self.court.is_bench(unit):
+            return [f"{unit}: {one_line(why)}, so it stays for them"]
         if record.get("obstacle"):
             return [f"{unit}: {one_line(why)}", "  its data can't be put back, so it was left as it was"]
         return [

@@ -47,6 +47,12 @@ class Bench:
     def python(self) -> str:
         return os.path.join(self.path, "env", "bin", "python")
 
+    def search_path(self) -> str:
+        """``PATH`` for a user's own commands: the bench's Python first, then where ``bench`` is."""
+        usual = process.environment(self.user, self.env)["PATH"]
+        folder = os.path.dirname(self.command)
+        return os.pathsep.join([os.path.dirname(self.python), *([folder] if folder else []), usual])
+
     def require(self) -> None:
         """Make sure that this is a bench.
 

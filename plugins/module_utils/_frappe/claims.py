@@ -52,14 +52,15 @@ def look(state_dir: str, unit: str, deployment_id: str, found: Findings) -> None
     lock = lock_of(state_dir, unit)
     if lock.get("manual"):
         path = os.path.join(state_dir, "locks", f"{unit}.json")
-        found.failed.append(f"{unit} was locked by hand by {lock['owner']}; remove {path} when you know why it was set")
+        found.refuse(f"{unit} was locked by hand by {lock['owner']}; remove {path} when you know why it was set")
     elif lock and lock["owner"] != deployment_id and not lock["expired"]:
-        found.failed.append(
-            f"{unit} is locked by deployment {lock['owner']} since {lock.get('since', 'an unknown time')}; wait for "
-            f"it, or roll it back: playbooks/rollback.yml -e deployment_id={lock['owner']}"
+        found.refuse(
+            f"{unit} is locked by deployment {lock['owner']} since {lock.get('since', 'an unknown time')}; wait until "
+            "that has ended: playbooks/status.yml says how far it is. If nobody is at work any more, "
+            f"roll it back: playbooks/rollback.yml -e deployment_id={lock['owner']}"
         )
     elif journal.is_open and journal.deployment_id != deployment_id:
-        found.failed.append(
+        found.refuse(
             f"deployment {journal.deployment_id} of {unit} was not finished; roll it back first: "
             f"playbooks/rollback.yml -e deployment_id={journal.deployment_id}"
         )

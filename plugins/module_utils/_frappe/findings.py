@@ -13,11 +13,15 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 
 
 class Findings:
-    """Sentences by what they mean: ``passed``, ``failed`` (nothing may be changed), ``warnings`` (good to know)."""
+    """Sentences by what they mean: ``passed``, ``failed`` (nothing may be changed), ``warnings`` (good to know).
+
+    Those of ``failed`` that are in ``firm``, too, stop a deployment by themselves, whoever wants it to go on.
+    """
 
     def __init__(self) -> None:
         self.passed: list[str] = []
         self.failed: list[str] = []
+        self.firm: list[str] = []
         self.warnings: list[str] = []
 
     @property
@@ -25,18 +29,24 @@ class Findings:
         """Whether nothing speaks against a change."""
         return not self.failed
 
+    def refuse(self, sentence: str) -> None:
+        """Tell of a failure that nobody can go on in spite of: a later step would refuse it."""
+        self.failed.append(sentence)
+        self.firm.append(sentence)
+
     def add(self, other: Findings) -> None:
         """Take over what another look found."""
         self.passed += other.passed
         self.failed += other.failed
+        self.firm += other.firm
         self.warnings += other.warnings
 
     def as_dict(self) -> dict[str, t.Any]:
-        """``valid``, and ``findings`` with ``passed``, ``failed``, ``warnings``.
+        """``valid``, and ``findings`` with ``passed``, ``failed``, ``firm``, ``warnings``.
 
         SPEC.md (B5) calls them ``results``, which Ansible keeps for loops: they get that name where they are judged.
         """
-        findings = {"passed": self.passed, "failed": self.failed, "warnings": self.warnings}
+        findings = {"passed": self.passed, "failed": self.failed, "firm": self.firm, "warnings": self.warnings}
         return {"valid": self.valid, "findings": findings}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import time
 import typing as t
 
@@ -127,24 +128,31 @@ class SiteHealth:
         results = site_health.check_endpoints(direct, self._deployment.options.smoke_tests)
         failed = [f"{result.name.partition('_')[2]}: {result.message}" for result in results if not result.passed]
         if failed:
-            raise LockstepError(f"the smoke test {failed[0]}", detail=failed)
+            raise LockstepError(
+                f"the smoke test {failed[0]}",
+                hint="mend the app, or what is expected of it, and deploy again; the release itself was asked",
+                detail=failed,
+            )
         environment = {
             **bench.env,
+            "PATH": bench.search_path(),
             "LOCKSTEP_SITE": self._site,
             "LOCKSTEP_BENCH": bench.path,
             "LOCKSTEP_SOCKET": direct.connect.partition(":")[2],
         }
+        timeout = self._deployment.options.timeout
         for argv in self._deployment.options.tests:
-            done = process.run(
-                argv,
-                user=bench.user,
-                cwd=bench.path,
-                env=environment,
-                timeout=self._deployment.options.timeout,
-                check=False,
+            hint = (
+                f"mend the app or the test, and deploy again; it ran as {bench.user} in the folder of the new release"
             )
+            try:
+                done = process.run(argv, user=bench.user, cwd=bench.path, env=environment, timeout=timeout, check=False)
+            except LockstepError as error:
+                said = f"the test {shlex.join(argv)} failed: {error.message}"
+                raise LockstepError(said, hint=hint, detail=error.detail) from error
             if done.rc != 0:
-                raise LockstepError(f"the test {' '.join(argv)} failed with return code {done.rc}", detail=done.tail())
+                said = f"the test {shlex.join(argv)} failed with return code {done.rc}: {done.reason()}"
+                raise LockstepError(said, hint=hint, detail=done.tail())
 
     def _on(self, release: Release) -> LiveSite:
         deployment = self._deployment

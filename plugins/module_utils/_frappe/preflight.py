@@ -141,7 +141,7 @@ class BenchPreflight:
             wanted.append(options["supervisor"]["conf_dir"])
         locked = [path for path in wanted if not os.access(res.existing(path), os.W_OK | os.X_OK)]
         for path in locked:
-            found.failed.append(f"{path} can't be written by the user that tasks run as; set become for this server")
+            found.refuse(f"{path} can't be written by the user that tasks run as; set become for this server")
         if not locked:
             found.passed.append(f"{', '.join(wanted)} can be written")
         for name in ("web.sock", live.REALTIME):
@@ -163,7 +163,7 @@ class BenchPreflight:
         ports_of(context.adopted)
         ours, theirs = (os.stat(res.existing(path)).st_dev for path in (context.layout.root, context.adopted.path))
         if ours != theirs:
-            found.failed.append(
+            found.refuse(
                 f"{context.layout.root} lies on another file system than {context.adopted.path}, and sites can't be "
                 "moved there in one step; set root to a folder on the same one"
             )
@@ -330,7 +330,7 @@ class BenchPreflight:
         if len(used) < places or bench_unit.outdated(self._context, ""):
             found.passed.append(f"{len(used)} of {places} places for releases are taken")
         else:
-            found.failed.append(
+            found.refuse(
                 f"all {places} places for releases are taken by {', '.join(release.id for release in used)}; "
                 "finish or roll back the deployment that is open on its sites"
             )
@@ -341,7 +341,7 @@ def _require_bench(bench: Bench, found: Findings) -> None:
         bench.require()
         process.identity(bench.user)
     except LockstepError as error:
-        found.failed.append(str(error).rstrip("."))
+        found.refuse(str(error).rstrip("."))
     else:
         found.passed.append(f"{bench.path} is a bench of {bench.user}")
 

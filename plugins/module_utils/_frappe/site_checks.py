@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -95,7 +96,10 @@ class SiteChecks:
         release = self._live.release
         # A bench that was not adopted doesn't say which release it is.
         expected = release.id if release is not None else None
-        return site_health.check_site(self._live.outside(), release=expected, endpoints=self._endpoints)
+        # The site is closed: its release is asked, and assets are nginx's.
+        assets = os.path.join(self._live.bench.sites_folder, "assets") if self._live.traffic.closed else None
+        outside = self._live.outside()
+        return site_health.check_site(outside, release=expected, assets=assets, endpoints=self._endpoints)
 
     def _integrity(self) -> Result:
         broken = self._database.query(

@@ -195,10 +195,12 @@ class SiteUnit:
             error.left = "it stays as it is, writes blocked, because rollback_on_failure is off"
             error.hint = f"playbooks/rollback.yml -e deployment_id={self._identity.deployment_id}"
         else:
+            frozen = self.journal.last("freeze") is not None
             transaction.undo(error)
             self.journal.close("restored", reason=error.message)
             self._context.locks().release(held)
-            error.left = f"it is back on release {self.journal.data['before']}, users can write"
+            before = f"release {self.journal.data['before']}"
+            error.left = f"it is back on {before}, users can write" if frozen else f"its users never left {before}"
         return error
 
     def _open(self, to_do: t.Mapping[str, t.Any]) -> None:

@@ -27,6 +27,8 @@ _ONE_OF = {
     "routines": "routine",
     "events": "event",
 }
+#: How MariaDB writes the default of a column that is NULL unless something else is given.
+_NULL = "NULL"
 _ONE_PART_OF = {"columns": "column ", "indexes": "index ", "constraints": ""}
 
 
@@ -240,7 +242,7 @@ def _no_additions(table: t.Mapping[str, t.Any]) -> list[str]:
     for parts, one in _ONE_PART_OF.items():
         part = table.get(parts, {})
         said += [f"{one}{name} is gone" for name in part.get("removed", [])]
-        said += [f"{one}{name} is another ({_differing(both)})" for name, both in part.get("changed", {}).items()]
+        said += [f"{one}{name}: {_differing(both)}" for name, both in part.get("changed", {}).items()]
     said += [f"{name} is new" for name in table.get("constraints", {}).get("added", {})]
     added = table.get("columns", {}).get("added", {})
     said += [
@@ -251,19 +253,30 @@ def _no_additions(table: t.Mapping[str, t.Any]) -> list[str]:
     indexes = table.get("indexes", {}).get("added", {})
     said += [f"index {name} is new and unique" for name, index in indexes.items() if index["unique"]]
     if "before" in table:
-        said.append(f"it is another itself ({_differing(table)})")
+        said.append(_differing(table))
     return said
 
 
 def _differing(both: t.Mapping[str, t.Any]) -> str:
-    """What differs between two definitions, in words."""
+    """What differs between two definitions, as a person says it."""
     before, after = both["before"], both["after"]
     names = [name for name in after if before.get(name) != after[name]]
-    return ", ".join(f"{name} {_word(before.get(name))}, now {_word(after[name])}" for name in names)
+    if "nullable" in names and {before.get("default"), after.get("default")} <= {None, _NULL}:
+        # A column that may be NULL is NULL by default, and one that may not has no default: that is no second thing.
+        names = [name for name in names if name != "default"]
+    return ", ".join(_changed(name, before.get(name), after[name]) for name in names)
+
+
+def _changed(name: str, before: t.Any, after: t.Any) -> str:
+    if isinstance(before, bool) and isinstance(after, bool):
+        return f"{name} now" if after else f"no longer {name}"
+    return f"{name} {_word(before)} → {_word(after)}"
 
 
 def _word(value: t.Any) -> str:
-    return "none" if value is None else str(value)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_word(one) for one in value)
+    return "none" if value in (None, "") else str(value)
 
 
 def _may_be_left_out(column: t.Mapping[str, t.Any]) -> bool:

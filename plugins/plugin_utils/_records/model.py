@@ -29,6 +29,9 @@ PHASES = (
 )
 """The phases of a unit's life in their order."""
 
+WATCHED = ("shift", "confirm")
+"""The phases that last as long as a site is to be watched, whatever there is to do."""
+
 DONE = frozenset({"live", "retired"})
 """States in which the new release serves."""
 

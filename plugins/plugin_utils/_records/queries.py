@@ -103,16 +103,27 @@ def statistics(connection: sa.Connection, project: str | None, environment: str 
 
 
 def durations(connection: sa.Connection, project: str | None, environment: str | None, runs: int) -> dict[str, float]:
-    """Median seconds per unit of its last runs that succeeded and changed something."""
+    """Median seconds of work per unit in its last runs that succeeded and changed something.
+
+    What a unit was only watched for (:data:`model.WATCHED`) is left out: how long that is, each run says itself.
+    """
+    watched = (
+        sa.select(phases.c.deployment_id, phases.c.unit, sa.func.sum(phases.c.seconds).label("seconds"))
+        .where(phases.c.phase.in_(model.WATCHED), phases.c.direction == "forward")
+        .group_by(phases.c.deployment_id, phases.c.unit)
+        .subquery()
+    )
+    same = sa.and_(watched.c.deployment_id == units.c.deployment_id, watched.c.unit == units.c.name)
     ranked = (
         sa.select(
             units.c.name,
-            units.c.seconds,
+            (units.c.seconds - sa.func.coalesce(watched.c.seconds, 0.0)).label("seconds"),
             sa.func.row_number()
             .over(partition_by=units.c.name, order_by=[units.c.started_at.desc(), units.c.deployment_id.desc()])
             .label("age"),
         )
         .join(deployments, deployments.c.id == units.c.deployment_id)
+        .outerjoin(watched, same)
         .where(
             *_place(project, environment),
             units.c.state.in_(sorted(model.DONE)),
@@ -123,7 +134,7 @@ def durations(connection: sa.Connection, project: str | None, environment: str |
     )
     taken: dict[str, list[float]] = collections.defaultdict(list)
     for name, seconds in connection.execute(sa.select(ranked.c.name, ranked.c.seconds).where(ranked.c.age <= runs)):
-        taken[name].append(seconds)
+        taken[name].append(max(0.0, seconds))
     return {name: numbers.median(values) for name, values in taken.items()}
 
 

@@ -103,7 +103,7 @@ def test_what_a_migration_changes_is_known_before_any_user_notices(ground: Groun
     assert not ground.site(TWO).is_frozen()
     assert ground.get(TWO, "version") == "0.9.0"
     assert (told["source"], told["additive"]) == ("live copy", False)
-    assert any(reason.startswith("table tabCustom Note: column amount is another") for reason in told["reasons"])
+    assert any(reason.startswith("table tabCustom Note: column amount: type ") for reason in told["reasons"])
     assert "table tabSales Order Item: column obsolete_rate is gone" in told["reasons"]
     assert {"tabCustom Note", "tabCustom Label", "tabSales Order Item"} <= set(told["touched_tables"])
     assert "tabCustom Label" in told["schema_difference"]["tables"]["added"]

@@ -374,7 +374,7 @@ def test_the_playbook_is_found_by_the_name_of_the_collection(desk: Desk) -> None
 def test_thaw_together_and_options_that_need_care_are_warned_of(desk: Desk) -> None:
     plan = desk.plan("-e", "thaw=together", "-e", "skip_backup=true", "-e", "rollback_scope=unit")
     said = "\n".join(plan["warnings"])
-    assert "thaw: together keeps every site frozen until the last one is verified, about 315 s" in said
+    assert "thaw: together keeps every site frozen until the last one is verified, about 5 min 15 s" in said
     assert "thaw: together overrules rollback_scope: a failure takes all units back" in said
     assert "sites are not backed up" in said
     assert "restore_from_backup" not in plan["rollback_plan"][0]["actions"]

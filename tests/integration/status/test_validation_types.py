@@ -382,7 +382,7 @@ class Elsewhere:
     """The site as another server serves it, as far as :class:`Security` asks."""
 
     def __init__(self, live: LiveSite, *doors: Door) -> None:
-        self.name, self.site, self.bench = live.name, live.site, live.bench
+        self.name, self.site, self.bench, self.traffic = live.name, live.site, live.bench, live.traffic
         self._doors = list(doors)
 
     def outside(self) -> Transport:

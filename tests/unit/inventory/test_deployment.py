@@ -231,3 +231,15 @@ def test_an_encrypted_file_is_read_with_the_vault(inventory: Inventory, monkeypa
     monkeypatch.setattr(DataLoader, "__init__", with_secrets)
     found = inventory({"deployment.yml": text})
     assert hosts_of(found, "driver_frappe_site") == SAMPLE["sites"]
+
+
+def test_a_variable_that_is_nearly_ours_is_told_by_every_playbook(
+    inventory: Inventory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("ansible.utils.display.Display.warning", lambda _self, text, *_args, **_more: told.append(text))
+    found = inventory({"deployment.yml": json.dumps(SAMPLE)}, alow="10.0.0.1")
+    assert hosts_of(found, "driver_frappe_site") == SAMPLE["sites"]
+    assert [text for text in told if "did you mean" in text] == [
+        '-e alow= is nothing of lockstep.deploy\'s, and decides nothing: did you mean "allow"?'
+    ]

@@ -14,7 +14,13 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import deployment, options, plan, units
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.deployment import Deployment, RefusedDeployment
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import DeploymentError, Path, dotted
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.problems import (
+    EXTRA_VARIABLES,
+    DeploymentError,
+    Path,
+    Problem,
+    dotted,
+)
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.sources import SourceError
 
 Load = t.Callable[..., Deployment]
@@ -481,3 +487,10 @@ def test_smoke_tests_and_paths_for_load_are_kept_as_they_are_written(load: Load)
 @pytest.mark.parametrize("wrong", ["[/with a blank]", "[3]", "[[]]", "['']", "/shop", "[{status: 200}]"])
 def test_what_is_no_smoke_test_is_refused(load: Load, wrong: str) -> None:
     assert "smoke_tests" in errors(load, APPS + f"sites: [{{name: a.local, smoke_tests: {wrong}}}]\n")[0]
+
+
+def test_what_the_command_line_has_is_not_put_on_the_file() -> None:
+    of_file, given = Problem((), "is empty", file="a.yml"), Problem(("steps",), "no", file=EXTRA_VARIABLES)
+    assert DeploymentError([given], "a.yml").summary == "What was given with -e has 1 error; nothing was changed"
+    assert DeploymentError([given, of_file], "a.yml").summary == "a.yml has 2 errors; nothing was changed"
+    assert DeploymentError([], "a.yml").summary == "a.yml has 0 errors; nothing was changed"

@@ -375,6 +375,17 @@ def test_durations_are_the_median_of_the_last_runs_that_changed_something(ledger
     assert ledger.durations("shop", "production") == {}
 
 
+def test_durations_leave_out_what_a_unit_was_only_watched_for(ledger: Ledger) -> None:
+    ledger.plan(PLAN)
+    ledger.record(ID, [event("started", 0)])
+    walked = {"migrate": (0, 10), "shift": (10, 190), "confirm": (190, 220), "retire": (220, 222)}
+    for phase, (began, ended) in walked.items():
+        ledger.record(ID, [event("phase", began, phase=phase, status="started")])
+        ledger.record(ID, [event("phase", ended, phase=phase, status="completed", seconds=ended - began)])
+    ledger.record(ID, [event("state", 222, state="live", changed=True), event("finished", 222, status="completed")])
+    assert ledger.durations("shop", "staging") == {"site1.local": 12}
+
+
 def test_progress_of_a_running_deployment(ledger: Ledger) -> None:
     ledger.plan(PLAN)
     ledger.begin(ID)

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import pathlib
+import re
 import typing as t
 
 import pytest
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import options
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import options, spelling
 
 
 def test_an_empty_text_counts_as_absent() -> None:
@@ -165,3 +167,45 @@ def test_sites_are_watched_for_an_hour_in_production_unless_something_else_is_sa
     given: float | None, environment: str, expected: float
 ) -> None:
     assert options.watch_for(given, environment) == expected
+
+
+@pytest.mark.parametrize("name", ["only", "target_sites", "steps", "waves"])
+def test_a_list_that_was_cut_at_a_blank_is_refused(name: str) -> None:
+    found = options.read({name: "5,"})
+    assert (found.only, found.target_sites, found.options) == (None, None, {})
+    [problem] = found.problems
+    assert str(problem) == (
+        f'extra variables: {name}: found "5,", which ends in a comma: after -e, a value ends at the first blank, and '
+        "what came after that is lost; expected a list without blanks between its entries"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("trafic_strategy", "traffic_strategy"),
+        ("blue_retntion", "blue_retention"),
+        ("alow", "allow"),
+        ("target_site", "target_sites"),
+        ("performance_path", "performance_paths"),
+    ],
+)
+def test_a_name_that_is_nearly_ours_is_told_and_refused_by_nobody(given: str, meant: str) -> None:
+    found = options.read({given: "x"})
+    assert found.warnings == [
+        f'-e {given}= is nothing of lockstep.deploy\'s, and decides nothing: did you mean "{meant}"?'
+    ]
+    assert found.problems == []
+
+
+def test_names_that_are_ours_or_somebody_elses_are_not_told() -> None:
+    ours = [*options.defaults(), *spelling.VARIABLES]
+    theirs = ["send", "stage", "roles", "retry", "db_timeout", "app_version", "ansible_user", "region", "awx_user_name"]
+    assert options.read(dict.fromkeys([*ours, *theirs], "")).warnings == []
+
+
+def test_every_variable_that_playbooks_are_documented_to_take_is_known() -> None:
+    playbooks = pathlib.Path(__file__).parents[3] / "playbooks"
+    told = {name for file in playbooks.glob("*.yml") for name in re.findall(r"-e \"?(\w+)=", file.read_text("utf-8"))}
+    assert told
+    assert told <= {*options.defaults(), *spelling.VARIABLES}

@@ -15,18 +15,29 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils import options, pl
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.units import SITE_DRIVER
 
 SITE: t.Any = types.SimpleNamespace(
-    name="site1.local", driver=SITE_DRIVER, bench={"name": "b", "database": {"admin": {}}}
+    name="site1.local",
+    driver=SITE_DRIVER,
+    server="s",
+    depends_on=[],
+    bench={"name": "b", "database": {"admin": {}}},
 )
 
 
-def warned(selected: t.Sequence[t.Any] = (SITE,), strategy: str = "rolling", **given: t.Any) -> str:
+def warned(
+    selected: t.Sequence[t.Any] = (SITE,),
+    strategy: str = "rolling",
+    chosen: str | None = None,
+    in_file: t.Mapping[str, t.Any] | None = None,
+    seconds: float = 1.0,
+    **given: t.Any,
+) -> str:
     deployment: t.Any = types.SimpleNamespace(
-        options={**options.defaults(), **given},
+        options={**options.defaults(), **(in_file or {}), **given},
         sites=[SITE],
         strategy=strategy,
-        choices=options.Choices(options=given),
+        choices=options.Choices(strategy=chosen, options=given),
     )
-    return "\n".join(plan_parts.warnings(deployment, selected, [], {"site1.local": 1.0}, 1))
+    return "\n".join(plan_parts.warnings(deployment, selected, [], {"site1.local": seconds}, 1))
 
 
 @pytest.mark.parametrize("strategy", ["gradual", "canary", "a_b_test"])
@@ -59,8 +70,37 @@ def test_nothing_of_that_is_said_where_no_visitors_are_shared() -> None:
         ({"step_wait": 300, "waves": [1], "strategy": "canary"}, []),
         ({"waves": [1], "blue_retention": 60}, ["waves", "blue_retention"]),
         ({"blue_retention": 60, "strategy": "blue-green"}, []),
+        ({"batch_size": 2, "wait_time": 5}, []),
+        ({"batch_size": 2, "wait_time": 5, "strategy": "sequential"}, ["batch_size"]),
+        ({"batch_size": 2, "wait_time": 5, "strategy": "parallel"}, ["batch_size", "wait_time"]),
+        ({"batch_size": 2, "wait_time": 5, "strategy": "canary"}, ["wait_time"]),
     ],
 )
-def test_what_is_given_for_a_run_and_decides_nothing_is_told(given: dict[str, t.Any], useless: list[str]) -> None:
-    told = [line.split()[0] for line in warned(**given).splitlines() if "decides nothing without" in line]
+def test_what_is_given_for_a_run_and_has_no_effect_is_told(given: dict[str, t.Any], useless: list[str]) -> None:
+    told = [line.split()[0] for line in warned(**given).splitlines() if "has no effect with" in line]
     assert told == useless
+
+
+def test_it_is_told_with_what_an_option_has_no_effect_and_with_what_it_has() -> None:
+    assert "blue_retention has no effect with strategy rolling, only with strategy blue-green" in warned(
+        blue_retention=600
+    )
+
+
+def test_an_option_of_the_file_is_told_unless_the_run_chose_for_itself() -> None:
+    of_file = {"blue_retention": 600, "waves": [2, "100%"]}
+    told = warned(in_file=of_file)
+    assert "blue_retention has no effect with strategy rolling" in told
+    assert "waves has no effect with strategy rolling" in told
+    assert "has no effect" not in warned(in_file=of_file, chosen="rolling")
+
+
+def test_a_long_freeze_is_told_in_minutes() -> None:
+    assert "until the last one is verified, about 5 min 15 s" in warned(thaw="together", seconds=315.0)
+
+
+@pytest.mark.parametrize("shared", ["gradual", "canary", "a_b_test"])
+def test_sites_that_are_let_in_together_share_no_visitors(shared: str) -> None:
+    given = {**options.defaults(), "thaw": "together", "traffic_strategy": shared}
+    assert f"together with traffic_strategy: {shared}" in options.find_contradictions(given)["thaw"]
+    assert options.find_contradictions({**given, "traffic_strategy": "instant"}) == {}

@@ -82,9 +82,19 @@ def test_it_is_valid_only_if_every_unit_was_found_well(records: dict[str, t.Any]
         ({}, {}),
         ({"a": {"findings": {"failed": ["no such folder"]}, "blind": True}}, {}),
         ({"a": {"findings": {"passed": ["fine"]}}}, {"a": ["a depends on b, which is not live"]}),
+        ({"a": {"findings": {"failed": ["disk full", "it is locked"], "firm": ["it is locked"]}}}, {}),
     ],
 )
-def test_force_does_not_help_where_nobody_could_look(records: dict[str, t.Any], missing: dict[str, list[str]]) -> None:
+def test_force_is_neither_taken_nor_offered_where_it_does_not_help(
+    records: dict[str, t.Any], missing: dict[str, list[str]]
+) -> None:
     found = judge(["a"], records, force=True, missing=missing)
     assert (found["may_begin"], found["forced"]) == (False, [])
     assert "force=true does not help here" in found["msg"]
+    offered = judge(["a"], records, missing=missing)["msg"]
+    assert offered.endswith(". Mend that first.")
+    assert "force" not in offered
+
+
+def test_force_is_offered_where_it_helps() -> None:
+    assert "-e force=true" in judge(["a"], {"a": found(failed=["disk full"])})["msg"]

@@ -33,7 +33,7 @@ def test_the_window_of_each_strategy(strategy: str, expected: int) -> None:
 def test_estimates_come_from_the_unit_then_from_its_driver_then_from_defaults() -> None:
     units = [BENCH, *SITES[:2]]
     found = schedule.estimates(units, {"site0": 7.0, "frappe_bench": 100}, "rolling", options.defaults())
-    assert found == {"bench": 100.0, "site0": 7.0, "site1": 45.0 + 30.0}
+    assert found == {"bench": 100.0, "site0": 7.0 + 30.0, "site1": 45.0 + 30.0}
     assert schedule.estimates(units, {}, "parallel", options.defaults())["site1"] == 45.0
 
 
@@ -41,6 +41,12 @@ def test_a_canary_and_shared_visitors_take_the_time_they_are_watched() -> None:
     given = {**options.defaults(), "step_wait": 60, "traffic_strategy": "gradual"}
     assert schedule.estimates([BENCH, SITES[0]], {}, "canary", given)["site0"] == 45.0 + 60 + 3 * 60
     assert schedule.estimates([BENCH, SITES[0]], {}, "rolling", given)["site0"] == 45.0 + 30 + 3 * 60
+
+
+def test_what_a_site_took_before_says_nothing_of_how_long_it_is_watched_now() -> None:
+    given = {**options.defaults(), "step_wait": 180, "traffic_strategy": "gradual", "steps": [25, 100]}
+    known = {"site0": 12.0, "bench": 80.0}
+    assert schedule.estimates([BENCH, SITES[0]], known, "rolling", given) == {"bench": 80.0, "site0": 12.0 + 30 + 180}
 
 
 def test_the_estimate_of_all_follows_the_window() -> None:

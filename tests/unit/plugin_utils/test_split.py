@@ -81,7 +81,7 @@ def test_all_sites_are_looked_at_unless_some_are_named(sites: t.Any, units: list
         ({"end": "promote", "sites": ONE}, "Say why"),
         ({"end": "promote", "sites": ONE, "reason": "  "}, "Say why"),
         ({"end": "Promote", "sites": ONE, "reason": WORD}, "'Promote' is no end: -e end=promote|back"),
-        ({"sites": "site1.loca"}, "Did you mean site1.local? Nothing was changed."),
+        ({"sites": "site1.loca"}, "Did you mean site1.local? It has site1.local,"),
         ({"sites": ["all", "other"]}, "no site all, other"),
     ],
 )

@@ -52,6 +52,13 @@ def test_sites_are_named_by_their_names_or_their_units(sites: t.Any, units: list
     assert found["by"]
 
 
+@pytest.mark.parametrize(("name", "given"), [("sites", f"{TWO},"), ("allow", "10.0.0.1, ")])
+def test_a_list_that_was_cut_at_a_blank_moves_nobody(name: str, given: str) -> None:
+    found = chosen("stopped", **{"sites": TWO, name: given})
+    assert found["units"] == []
+    assert found["problem"].startswith(f'{name}: found "{given.strip()}", which ends in a comma')
+
+
 @pytest.mark.parametrize(
     ("sites", "units"), [("", [BENCH, OTHER_BENCH]), ("all", [BENCH, OTHER_BENCH]), (TWO, [BENCH])]
 )
@@ -69,6 +76,7 @@ def test_nginx_is_written_on_the_servers_of_the_sites_and_on_all_by_default(site
         ("live", " , ", "Say which sites"),
         ("live", None, "Say which sites"),
         ("stopped", f"{ONE} site3.local", "The deployment file has no site site3.local. Did you mean site2.local?"),
+        ("stopped", "nowhere", "It has site1.local, site1.local@b, site2.local. Nothing was changed."),
         ("stopped", BENCH, f"The deployment file has no site {BENCH}."),
         ("stopped", f"all {ONE}", "The deployment file has no site all."),
         ("rendered", "nowhere", "The deployment file has no site nowhere."),

@@ -46,7 +46,9 @@ def test_all_types_can_be_asked_for_in_a_word() -> None:
     ("name", "given", "said"),
     [
         ("types", "health,speed", "types: found speed; expected some of health, configuration"),
-        ("types", {"health": True}, "types: found {'health': True}"),
+        ("types", {"health": True}, "types: expected a list of names"),
+        ("types", "health,", 'types: found "health,", which ends in a comma'),
+        ("performance_paths", "/login,", 'performance_paths: found "/login,", which ends in a comma'),
         ("duration", "a while", "duration: found 'a while'; expected a whole number from 1 to 3600 (seconds)"),
         ("duration", "0", "duration: found '0'"),
         ("duration", 1.5, "duration: found 1.5"),

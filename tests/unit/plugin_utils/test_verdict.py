@@ -171,6 +171,13 @@ def test_an_error_of_ours_is_told_once_though_its_message_says_everything() -> N
     ]
 
 
+def test_what_to_do_next_is_told_of_a_site_that_its_server_took_back() -> None:
+    hint = "deploy it with traffic_strategy=instant, which freezes it only while it migrates"
+    forward = {BENCH: "live", TWO: {"state": "restored", "failed": True, "msg": "not additive", "hint": hint}}
+    found = judged(forward, {BENCH: "restored", TWO: {"state": "restored"}})
+    assert found.lines[:3] == [f"Failed: {TWO}: not additive", f"  next: {hint}", "Back on the release before:"]
+
+
 def test_a_failure_nobody_rolled_back_is_failed_and_says_how_it_was_left() -> None:
     found = judged({BENCH: "live", ONE: "live", TWO: MIGRATE_FAILED})
     assert (found.status, found.failed) == ("failed", True)
@@ -256,6 +263,26 @@ def test_a_rollback_that_was_wanted_ends_well_when_everything_is_back() -> None:
 def test_a_rollback_that_was_wanted_and_left_something_is_partial(state: str) -> None:
     found = judge([ONE, TWO], {}, {ONE: {"state": "restored"}, TWO: {"state": state}}, goal="rollback")
     assert (found.status, found.failed) == ("partially_rolled_back", True)
+
+
+@pytest.mark.parametrize("goal", ["rollback", "deploy"])
+def test_a_bench_that_stays_for_other_sites_is_no_failure_of_a_rollback(goal: t.Any) -> None:
+    units = [{"name": BENCH, "site": None}, {"name": ONE, "site": ONE}]
+    kept = {"state": "kept", "reason": "sites stay on release 4f1c"}
+    forward = {BENCH: {"state": "live"}, ONE: {"state": "live", "failed": True}}
+    found = judge(units, forward, {BENCH: kept, ONE: {"state": "restored"}}, goal=goal)
+    assert (found.status, found.failed) == ("rolled_back", goal == "deploy")
+    assert f"  {BENCH}: sites stay on release 4f1c, so it stays for them" in found.lines
+
+
+@pytest.mark.parametrize("site", ["kept", "live", "unreachable"])
+def test_a_bench_that_stays_for_sites_of_the_deployment_itself_is_as_partial_as_they_are(site: str) -> None:
+    units = [{"name": BENCH, "site": None}, {"name": ONE, "site": ONE}, {"name": TWO, "site": TWO}]
+    back = {BENCH: "kept", ONE: site, TWO: "restored"}
+    found = judge(units, {}, {unit: {"state": state} for unit, state in back.items()}, goal="rollback")
+    assert found.status == "partially_rolled_back"
+    alone = judge(units[:1], {}, {BENCH: {"state": "kept"}}, goal="rollback")
+    assert alone.status == "partially_rolled_back", "what was asked for was not done"
 
 
 def test_a_rollback_tells_of_units_that_nothing_is_known_of_and_how_to_finish() -> None:

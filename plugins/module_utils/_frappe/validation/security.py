@@ -74,11 +74,11 @@ class Security:
             Question("guest_api", "http", self._guest_api),
             Question("guest_desk", "http", self._guest_desk),
             Question("guest_private_files", "http", self._guest_private_files),
-            Question("configuration_served", "http", self._configuration_served),
-            Question("directory_listing", "http", self._directory_listing),
-            Question("unknown_host", "http", self._unknown_host),
+            Question("configuration_served", "http", self._of_nginx(self._configuration_served)),
+            Question("directory_listing", "http", self._of_nginx(self._directory_listing)),
+            Question("unknown_host", "http", self._of_nginx(self._unknown_host)),
         ]
-        told = [*self._headers(), Question("server_version", "http", self._server_version)]
+        told = [*self._headers(), Question("server_version", "http", self._of_nginx(self._server_version))]
         inside = [
             Question("site_config_permissions", "file", self._permissions),
             Question("development_settings", "file", self._development),
@@ -87,6 +87,11 @@ class Security:
 
     def _outside(self) -> Transport:
         return self._live.outside()
+
+    def _of_nginx(self, ask: t.Callable[[], Outcome]) -> t.Callable[[], Outcome]:
+        """What only nginx can answer. While the site is closed its release is asked, which would say something else."""
+        closed = Outcome(None, "the site is closed, so nginx is not asked")
+        return (lambda: closed) if self._live.traffic.closed else ask
 
     def _guest_api(self) -> Outcome:
         return _refused(self._outside().ask(_USERS), _USERS)
@@ -133,8 +138,6 @@ class Security:
         """A name of nobody's does not lead to this site, or a scanner gets in by the server's address."""
         name = f"{uuid.uuid4().hex[:12]}.invalid"
         door = self._outside()
-        if door.connect.startswith("unix:"):
-            return Outcome(None, "the site is closed, so nginx is not asked")
         stranger = Transport(name, door.connect, door.tls, verify=False, timeout=door.timeout)
         try:
             answer = stranger.ask(PING)
@@ -153,7 +156,9 @@ class Security:
 
     def _headers(self) -> list[Question]:
         names = [*_HEADERS, *([_HSTS] if self._outside_is_encrypted() else [])]
-        return [Question(f"header_{name}", "http", functools.partial(self._header, name)) for name in names]
+        return [
+            Question(f"header_{name}", "http", self._of_nginx(functools.partial(self._header, name))) for name in names
+        ]
 
     def _outside_is_encrypted(self) -> bool:
         try:

@@ -26,6 +26,7 @@ UNIT = "site1.local"
 def failures(state: pathlib.Path, deployment: str = "d1") -> list[str]:
     found = Findings()
     claims.look(str(state), UNIT, deployment, found)
+    assert found.firm == found.failed, "who is at it can't be overruled: a later step would refuse it"
     return found.failed
 
 
@@ -37,7 +38,9 @@ def test_a_unit_that_nobody_knows_is_free_and_nothing_is_made(tmp_path: pathlib.
 def test_another_deployment_has_it_until_its_lease_runs_out(tmp_path: pathlib.Path) -> None:
     locks = LockFolder(str(tmp_path / "locks"))
     locks.acquire(UNIT, "d2", lease=60)
-    assert "is locked by deployment d2" in failures(tmp_path)[0]
+    [failure] = failures(tmp_path)
+    assert "is locked by deployment d2" in failure
+    assert "wait until that has ended: playbooks/status.yml says how far it is" in failure
     assert failures(tmp_path, "d2") == []
     locks.acquire(UNIT, "d2", lease=-1)
     assert failures(tmp_path) == []

@@ -121,13 +121,42 @@ def test_the_old_code_can_not_live_with(found: dict[str, t.Any]) -> None:
 def test_what_is_no_addition_is_said_by_name() -> None:
     wider = {**COLUMN, "type": "varchar(255)", "nullable": False}
     assert objections(change(*ITEM, "columns", "owner", to=wider)) == [
-        "table tabItem: column owner is another (type varchar(140), now varchar(255), nullable True, now False)"
+        "table tabItem: column owner: type varchar(140) → varchar(255), no longer nullable"
     ]
     assert objections(change(*ITEM, "columns", "owner", to=None)) == ["table tabItem: column owner is gone"]
     assert objections(change("tables", "tabItem", to=None)) == ["table tabItem is gone"]
-    assert objections(change(*ITEM, "engine", to="Aria")) == [
-        "table tabItem: it is another itself (engine InnoDB, now Aria)"
-    ]
+    assert objections(change(*ITEM, "engine", to="Aria")) == ["table tabItem: engine InnoDB → Aria"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            {},
+            {"type": "decimal(21,9)", "nullable": False, "default": None},
+            "type T → decimal(21,9), no longer nullable",
+        ),
+        ({"nullable": False, "default": None}, {}, "nullable now"),
+        ({}, {"default": "'red'"}, "default NULL → 'red'"),
+        ({"default": "'red'"}, {"nullable": False, "default": None}, "no longer nullable, default 'red' → none"),
+        ({}, {"extra": "auto_increment"}, "extra none → auto_increment"),
+    ],
+)
+def test_how_a_column_changed_is_said_as_a_person_says_it(
+    before: dict[str, t.Any], after: dict[str, t.Any], words: str
+) -> None:
+    column = {**COLUMN, "type": "T", "nullable": True, "default": "NULL", "extra": ""}
+    one = table(columns={"amount": {**column, **before}})
+    two = table(columns={"amount": {**column, **after}})
+    found = difference({"tables": {"tabItem": one}}, {"tables": {"tabItem": two}})
+    assert objections(found) == [f"table tabItem: column amount: {words}"]
+
+
+def test_an_index_that_became_unique_is_said_so() -> None:
+    plain = {"unique": False, "type": "BTREE", "columns": ["a"]}
+    one, two = table(indexes={"i": plain}), table(indexes={"i": {**plain, "unique": True, "columns": ["a", "b"]}})
+    found = difference({"tables": {"tabItem": one}}, {"tables": {"tabItem": two}})
+    assert objections(found) == ["table tabItem: index i: unique now, columns a → a, b"]
 
 
 @pytest.mark.parametrize("found", OTHERS.values(), ids=OTHERS)
