@@ -86,7 +86,7 @@ info:
     journal:
       description: >-
         The newest deployment of the unit with C(deployment_id), C(status), C(open), C(phase), C(phase_status),
-        C(overdue) and C(at_work) (whether a process of this server works on it right now); null when there was none.
+        C(phase_ended) (null while it lasts), C(overdue) and C(at_work) (whether a process of this server works on it right now); null when there was none.
       type: dict
     journals:
       description: The last ten deployments of the unit with their C(events), the newest last.

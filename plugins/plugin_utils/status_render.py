@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.plan_render import duration, table
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.split import describe
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import again
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.status_issues import again
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.watching import describe as describe_watch
 
 Report = t.Mapping[str, t.Any]

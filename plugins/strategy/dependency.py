@@ -101,7 +101,7 @@ class StrategyModule(FreeStrategy):
         self._longest = 0
         self._outcomes: dict[str, t.Any] | None = None
 
-    def run(self, iterator: PlayIterator, play_context: t.Any) -> t.Any:
+    def run(self, iterator: PlayIterator, play_context: t.Any) -> t.Any:  # type: ignore[override]
         """Run the play; whoever interrupts it is told what goes on without him.
 
         Args:

@@ -124,6 +124,7 @@ class UnitRecords:
             phase=last and last["phase"],
             phase_status=last and last["status"],
             phase_at=last and last["at"],
+            phase_ended=last and last.get("ended"),
             overdue=bool(last and last["status"] == "started" and _is_overdue(last)),
             at_work=claims.at_work(self._context.state_dir, self._unit) is not None,
         )
