@@ -65,6 +65,7 @@ def report(
         "deployment_id": newest,
         "deployment_status": _status(known, newest),
         **_progress(known, newest, progress, now),
+        "retained": _retained(known, now),
         "issues": [issue.text for issue in issues],
         "recommended_actions": list(dict.fromkeys(issue.action for issue in issues)),
         "unreachable": sorted({str(record["server"]) for record in given if record.get("unreachable")}),
@@ -75,6 +76,21 @@ def report(
     if rollback_options:
         found["rollback_options"] = [option for record in known for option in ways_back(record)]
     return found
+
+
+def _retained(known: t.Iterable[Record], now: str) -> list[dict[str, t.Any]]:
+    """Releases that no site needs and that are kept running for a way back; ``over`` if their time is."""
+    return [
+        {
+            "unit": record["unit"],
+            "server": record["server"],
+            "release": release,
+            "until": until,
+            "over": not model.seconds_between(now, until),
+        }
+        for record in known
+        for release, until in (record.get("retained") or {}).items()
+    ]
 
 
 def newest_deployment(known: t.Iterable[Record]) -> str | None:

@@ -18,6 +18,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.live_site import LiveSite
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.retirement import Retirement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import DRIVER as SITE
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.split import Split
@@ -71,6 +72,7 @@ class UnitRecords:
         }
         if self._live is None:
             found.update(sites=sorted(self._context.record.sites()) if self._context.record.exists() else [])
+            found.update(retained=Retirement(self._context).retained())
         else:
             found.update(maintenance=self._live.site.is_frozen(), closed=self._live.traffic.closed)
             found.update(traffic=site_traffic.told(self._live.traffic.gate))

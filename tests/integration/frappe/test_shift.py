@@ -331,6 +331,7 @@ def test_blue_keeps_running_for_its_retention_and_is_stopped_after_it(
             assert processes.running(blue)
             assert retirement.due() == []
             assert list(retirement.retained()) == [blue.id]
+            assert retirement.needed() == {}
             assert not processes.stop_if_unused(blue)
             ground.context.record.retain(blue.id, 0)
             assert [release.id for release in retirement.due()] == [blue.id]
@@ -338,6 +339,7 @@ def test_blue_keeps_running_for_its_retention_and_is_stopped_after_it(
             assert not processes.answers(blue)
             assert ground.roll_back(TWO).status == "restored"
             assert ground.get(TWO, "version") == "0.9.1"
+            assert retirement.needed() == {blue.id: [TWO]}, "it is back on it"
         finally:
             SiteRollback(ground.context, unit=TWO, site=TWO, deployment_id=first, **given).run()
     assert ground.get(TWO, "version") == "0.9.0"

@@ -124,6 +124,16 @@ def test_a_unit_that_nobody_takes_on_from_one_step_to_the_next_is_an_issue_after
     assert left("2026-11-03T11:50:00Z", info("site2.local", half_done(at_work=True)))["issues"] == [], "it waits for it"
 
 
+def test_a_release_that_is_kept_running_is_told_until_when_and_how_it_is_stopped() -> None:
+    bench = {**info("bench@app1", journal(ONE), retained={"9f8e": "2026-11-03T13:00:00Z"}), "site": None}
+    assert (
+        "kept running for a way back: release 9f8e of bench@app1, until 2026-11-03 13:00 UTC; ansible-playbook "
+        "lockstep.deploy.retire stops it after that"
+    ) in lines(report(bench))
+    bench["retained"] = {"9f8e": "2026-11-03T11:00:00Z"}
+    assert "until 2026-11-03 11:00 UTC, which is over; ansible-playbook lockstep.deploy.retire" in lines(report(bench))
+
+
 def test_a_half_done_deployment_is_an_issue_with_the_command_that_ends_it() -> None:
     found = report(info(SITE, journal(ONE), half_done()))
     assert found["issues"] == [f"deployment {TWO} of {SITE} is not finished: half-done: freeze started"]
