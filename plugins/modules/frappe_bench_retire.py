@@ -48,7 +48,11 @@ stopped:
   elements: str
   returned: success
 retained:
-  description: Until when others are kept running, by id.
+  description: Until when others that no site needs are kept running, by id.
+  type: dict
+  returned: success
+needed:
+  description: The sites, or units of unfinished deployments, that need another one which was to be kept, by id.
   type: dict
   returned: success
 """
@@ -74,9 +78,10 @@ def main() -> None:
         chosen = retirement.idle() if module.params["now"] else retirement.due()
         stopped = [release.id for release in chosen] if module.check_mode else retirement.end(chosen)
         retained = {name: until for name, until in retirement.retained().items() if name not in stopped}
+        needed = retirement.needed()
     except LockstepError as error:
         module.fail_json(**error.result())
-    module.exit_json(changed=bool(stopped), stopped=stopped, retained=retained)
+    module.exit_json(changed=bool(stopped), stopped=stopped, retained=retained, needed=needed)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ short_description: Look at visitors that two releases share, and end that
 version_added: 0.1.0
 description:
   - Tells how many visitors of a site are on its new release, since when, and what those of both releases see.
-  - Ends a share that is held, as with C(traffic_strategy=a_b_test). The deployment that holds it hears of it within
-    seconds and does what was decided, so its process has to be there.
+  - Ends a share. All visitors can be taken back at any time; they can be taken to the new release while the share is
+    held, as with C(traffic_strategy=a_b_test). The deployment that shares them out hears of it within seconds and does
+    what was decided, so its process has to be there.
 author:
   - The lockstep.deploy authors (@lockstep-deploy)
 extends_documentation_fragment:

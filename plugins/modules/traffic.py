@@ -123,6 +123,11 @@ traffic:
     release:
       description: The release that is live.
       type: str
+    paused:
+      description: >-
+        Percent of the visitors that are on the new release of a deployment which waits until the site is live again;
+        null if none does.
+      type: int
 drift:
   description: How our file differed from what the records say.
   type: dict

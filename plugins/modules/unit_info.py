@@ -86,7 +86,8 @@ info:
     journal:
       description: >-
         The newest deployment of the unit with C(deployment_id), C(status), C(open), C(phase), C(phase_status),
-        C(overdue) and C(at_work) (whether a process of this server works on it right now); null when there was none.
+        C(phase_ended) (null while it lasts), C(overdue) and C(at_work) (whether a process of this server works on it
+        right now); null when there was none.
       type: dict
     journals:
       description: The last ten deployments of the unit with their C(events), the newest last.
@@ -106,6 +107,11 @@ info:
       description: The sites that were adopted. Benches only.
       type: list
       elements: str
+    retained:
+      description: >-
+        Until when releases that no site needs are kept running for a way back, by id. Times that are over are among
+        them. Benches only.
+      type: dict
     maintenance:
       description: Whether the site is in maintenance mode. Sites only.
       type: bool

@@ -16,6 +16,10 @@ from ansible_collections.lockstep.deploy.plugins.plugin_utils.site_choice import
 ENDS = ("promote", "back")
 SPLIT = "ansible-playbook lockstep.deploy.split"
 
+_NONE = {
+    "promote": "No share of any site's visitors is held",
+    "back": "No share of any site's visitors rises or is held",
+}
 _SIDES = ("candidate", "live")
 _NAMES = {"candidate": "new", "live": "old"}
 _HEADER = ("Site", "Share", "Since", "Side", "Release", "Requests", "Errors", "p50", "p95", "p99")
@@ -45,7 +49,7 @@ def _problem(end: str, choice: site_choice.Choice, reason: str) -> str:
         return f"{end!r} is no end: -e end={'|'.join(ENDS)}"
     if end and not choice.given:
         # What is right for one site need not be for the next.
-        return f"Say which sites: -e sites=SITE,SITE, or -e sites={ALL} for every one whose share is held."
+        return f"Say which sites: -e sites=SITE,SITE, or -e sites={ALL} for every one whose share can be ended so."
     if end and not reason.strip():
         return "Say why: -e \"reason='…'\""
     return choice.problem
@@ -73,12 +77,18 @@ def tell(units: t.Sequence[str], records: Records, end: str = "", check: bool = 
     lines += [f"  ! {unit}: {text}" for unit, split in shared.items() for text in _remarks(split)]
     lines += [f"  - {unit}: {_became(given[unit], check)}" for unit in asked if unit not in failed]
     lines += [f"  x {unit}: {error}" for unit, error in failed.items()]
-    held = [unit for unit, split in shared.items() if split["holding"]]
-    if held and not end:
-        lines.append(f"To end it: {SPLIT} -e sites={','.join(held)} -e end=promote|back -e reason=WHY")
+    lines += [] if end else list(_ways_out(shared))
     if end and not asked and not failed:
-        return {"lines": lines, "failed": list(units), "msg": "No share of any site's visitors is held; none was ended"}
+        return {"lines": lines, "failed": list(units), "msg": f"{_NONE[end]}; none was ended"}
     return {"lines": lines, "failed": list(failed), "msg": site_choice.together(failed)}
+
+
+def _ways_out(shared: Records) -> t.Iterator[str]:
+    """The commands that end shares, where somebody would hear of it."""
+    for state, what, ends in (("held", "To end it", "promote|back"), ("rising", "To take all visitors back", "back")):
+        units = [unit for unit, split in shared.items() if split["state"] == state]
+        if units:
+            yield f"{what}: {SPLIT} -e sites={','.join(units)} -e end={ends} -e reason=WHY"
 
 
 def describe(split: Record) -> str:
@@ -87,6 +97,7 @@ def describe(split: Record) -> str:
     since = f" since {minute(split['since'])}" if split.get("since") else ""
     how = {
         "beginning": ", for testers only as yet",
+        "rising": ", rising",
         "held": f", held until somebody ends it: {SPLIT}",
         "ending": ", and that is being ended",
         "abandoned": ", and nobody watches them",

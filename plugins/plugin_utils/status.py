@@ -9,13 +9,11 @@ Pure: the records of units go in as the module ``unit_info`` returns them, a rep
 
 from __future__ import annotations
 
-import shlex
 import typing as t
 
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import status_issues
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.traffic_choice import TRAFFIC, describe
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.verdict import ROLLBACK
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.watching import WATCH
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.status_issues import again
 
 Record = t.Mapping[str, t.Any]
 
@@ -31,13 +29,6 @@ _PROGRESS = (
     "active_tasks",
     "recent_logs",
 )
-
-
-class Issue(t.NamedTuple):
-    """Something that needs somebody, and what that one should do."""
-
-    text: str
-    action: str
 
 
 def report(
@@ -67,13 +58,14 @@ def report(
     known = [{"server": record.get("server"), **record["info"]} for record in given if record.get("info")]
     units = [_unit(record, now) for record in given]
     newest = newest_deployment(known)
-    issues = _issues(given, units)
+    issues = status_issues.find(given, units, now)
     found = {
         "timestamp": now,
         "units": units,
         "deployment_id": newest,
         "deployment_status": _status(known, newest),
         **_progress(known, newest, progress, now),
+        "retained": _retained(known, now),
         "issues": [issue.text for issue in issues],
         "recommended_actions": list(dict.fromkeys(issue.action for issue in issues)),
         "unreachable": sorted({str(record["server"]) for record in given if record.get("unreachable")}),
@@ -84,6 +76,21 @@ def report(
     if rollback_options:
         found["rollback_options"] = [option for record in known for option in ways_back(record)]
     return found
+
+
+def _retained(known: t.Iterable[Record], now: str) -> list[dict[str, t.Any]]:
+    """Releases that no site needs and that are kept running for a way back; ``over`` if their time is."""
+    return [
+        {
+            "unit": record["unit"],
+            "server": record["server"],
+            "release": release,
+            "until": until,
+            "over": not model.seconds_between(now, until),
+        }
+        for record in known
+        for release, until in (record.get("retained") or {}).items()
+    ]
 
 
 def newest_deployment(known: t.Iterable[Record]) -> str | None:
@@ -228,103 +235,6 @@ def _open_state(info: Record, journal: Record) -> str:
     return f"half-done: {journal['phase'] or 'nothing'} {journal['phase_status'] or 'began'}"
 
 
-def _issues(given: t.Sequence[Record], units: t.Sequence[Record]) -> list[Issue]:
-    found = _unreachable(given)
-    for record, unit in zip(given, units, strict=True):
-        info = record.get("info")
-        if info:
-            found += _issues_of(info, unit)
-        elif not record.get("unreachable"):
-            error = str(unit["error"]).removeprefix(f"{unit['unit']}: ")
-            found.append(Issue(f"{unit['unit']}: {error}", f"mend what keeps {unit['unit']} from being looked at"))
-    return found
-
-
-def _unreachable(given: t.Sequence[Record]) -> list[Issue]:
-    by_server: dict[str, list[Record]] = {}
-    for record in given:
-        if record.get("unreachable"):
-            by_server.setdefault(str(record.get("server")), []).append(record)
-    return [
-        Issue(
-            f"server {server} can not be reached, so nothing is known of {len(lost)} units: {lost[0].get('error')}",
-            f"make server {server} reachable, and ask again",
-        )
-        for server, lost in by_server.items()
-    ]
-
-
-def _issues_of(info: Record, unit: Record) -> list[Issue]:
-    name, state = unit["unit"], unit["state"]
-    journal, lock = info.get("journal") or {}, info.get("lock") or {}
-    found = []
-    if lock.get("manual"):
-        found.append(Issue(f"{name} was locked by hand by {lock['owner']}", f"unlock {name} when you know why it was"))
-    if state.startswith(("half-done", "rollback failed")):
-        why = journal.get("rollback_error") or journal.get("reason")
-        text = f"deployment {journal['deployment_id']} of {name} is not finished: {state}{_unwatched(info)}"
-        found.append(Issue(text + (f" ({why})" if why else ""), again(journal["deployment_id"], name)))
-    elif state.startswith("between steps") and info.get("maintenance"):
-        # Whether its controller still comes with the next step can't be seen from here.
-        since = model.minute(journal.get("phase_at"))
-        text = f"{name} is frozen since {since} at the latest, and nothing is at work on it"
-        way = again(journal["deployment_id"], name)
-        found.append(Issue(text, f"wait for the controller of {journal['deployment_id']}, or if that is gone: {way}"))
-    elif journal.get("overdue"):
-        text = f"{journal['phase']} of {name} takes longer than it may, since {journal['phase_at']}"
-        found.append(Issue(text, f"look at the server of {name}"))
-    found += _watched_in_vain(info, name)
-    found += _kept_out(info, name, bool(journal.get("open")))
-    if info.get("answers") is False:
-        text = f"release {info['release']}, which serves {name}, does not accept connections"
-        found.append(Issue(text, f"look at the processes of release {info['release']} on {unit['server']}"))
-    return found
-
-
-def _unwatched(info: Record) -> str:
-    """That visitors are on a new release whose deployment can't take them back any more, if they are."""
-    split = info.get("split") or {}
-    if split.get("state") != "abandoned":
-        return ""
-    release = split["candidate"]["release"]
-    return f"; {split['percent']} % of its visitors are on release {release}, which nobody watches any more"
-
-
-def _watched_in_vain(info: Record, name: str) -> list[Issue]:
-    """That nobody took back what a rule said has to be, or that nobody knows whether one would."""
-    watch, journal = info.get("watch") or {}, info.get("journal") or {}
-    if journal.get("status") not in model.DONE or watch.get("deployment_id") != journal["deployment_id"]:
-        return []
-    if watch["status"] == "failed":
-        why = "; ".join(watch["reasons"])
-        text = f"{name} does badly since deployment {journal['deployment_id']}, which was not taken back: {why}"
-        return [Issue(text, again(journal["deployment_id"], name))]
-    if watch["status"] in ("abandoned", "broken"):
-        text = f"the process is gone that was to watch {name} until {model.minute(watch['until'])}"
-        if watch["status"] == "broken":
-            text = f"{name} was not watched after its deployment: {'; '.join(watch['reasons'])}"
-        return [Issue(text, f"{WATCH} -e deployment_id={journal['deployment_id']}, to watch it again")]
-    return []
-
-
-def _kept_out(info: Record, name: str, is_open: bool) -> list[Issue]:
-    """Why visitors of a site don't get in, unless a deployment of it is at work."""
-    traffic = info.get("traffic") or {}
-    reopen = f"{TRAFFIC} -e state=live -e sites={shlex.quote(name)}"
-    found = []
-    if traffic.get("state") in ("stopped", "maintenance"):
-        # It stays so when a deployment ends.
-        found.append(
-            Issue(f"{name} is closed to visitors: {describe(traffic)}", f"{reopen}   (when its time has come)")
-        )
-    elif info.get("closed") and not is_open:
-        found.append(Issue(f"{name} shows its maintenance page, and no deployment of it is open", reopen))
-    if info.get("maintenance") and not is_open and not found:
-        action = f"bench --site {info['site']} set-maintenance-mode off, if nobody needs it"
-        found.append(Issue(f"{name} is in maintenance mode, and no deployment of it is open", action))
-    return found
-
-
 def _progress(known: t.Sequence[Record], newest: str | None, progress: Record | None, now: str) -> dict[str, t.Any]:
     """How far the newest deployment is: by the ledger if it knows it, and in any case by the records of its units."""
     part = [record for record in known if newest and (record.get("journal") or {}).get("deployment_id") == newest]
@@ -383,10 +293,3 @@ def _status_of(states: t.Collection[str]) -> str:
 def _entry(deployment_id: str) -> dict[str, t.Any]:
     names = ("version", "started_at", "deployed_at", "deployed_by", "git_sha", "status")
     return {"deployment_id": deployment_id, **dict.fromkeys(names), "units": {}}
-
-
-def again(deployment_id: str | None, unit: str | None, *more: str) -> str:
-    """The command that takes back a unit, or all of a deployment; a reason is asked for, so it has a place."""
-    words = ["-e", f"deployment_id={deployment_id}"] if deployment_id else []
-    words += [*more, *(["-e", f"only={unit}"] if unit else []), "-e", "reason=WHY"]
-    return " ".join([ROLLBACK, *(shlex.quote(word) for word in words)])

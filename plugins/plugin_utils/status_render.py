@@ -11,7 +11,8 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.plan_render import duration, table
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.split import describe
-from ansible_collections.lockstep.deploy.plugins.plugin_utils.status import again
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.status_issues import again
+from ansible_collections.lockstep.deploy.plugins.plugin_utils.verdict_lines import RETIRE
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.watching import describe as describe_watch
 
 Report = t.Mapping[str, t.Any]
@@ -24,6 +25,7 @@ def as_lines(report: Report, project: str, environment: str) -> list[str]:
     lines += _deployment(report)
     lines += _shared(report["units"])
     lines += _watched(report["units"])
+    lines += [f"  {_retained(release)}" for release in report["retained"]]
     if report["issues"]:
         lines += ["", "Issues", *(f"  x {issue}" for issue in report["issues"])]
         lines += ["", "What to do", *(f"  > {action}" for action in report["recommended_actions"])]
@@ -66,6 +68,14 @@ def _shared(units: t.Sequence[Report]) -> list[str]:
 def _watched(units: t.Sequence[Report]) -> list[str]:
     """Sites that are, or were, watched after their last deployment."""
     return [f"  watched: {unit['unit']}, {describe_watch(unit['watch'])}" for unit in units if unit.get("watch")]
+
+
+def _retained(found: Report) -> str:
+    """A release that is kept running for a way back, and how it is stopped."""
+    what = f"kept running for a way back: release {found['release']} of {found['unit']}, until"
+    if found["over"]:
+        return f"{what} {model.minute(found['until'])}, which is over; {RETIRE} stops it, or the next deployment"
+    return f"{what} {model.minute(found['until'])}; {RETIRE} stops it after that, and before with -e now=true"
 
 
 def _deployment(report: Report) -> list[str]:

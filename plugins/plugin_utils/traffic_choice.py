@@ -113,4 +113,7 @@ def describe(traffic: t.Mapping[str, t.Any]) -> str:
         parts.append(f"({traffic['reason']})")
     if traffic.get("allowed"):
         parts.append(f"but for {', '.join(traffic['allowed'])}")
-    return " ".join(parts)
+    text = " ".join(parts)
+    if traffic.get("paused") is not None:
+        text += f"; its share of {traffic['paused']} % is paused: nothing is judged until it is live again"
+    return text

@@ -14,6 +14,8 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.court import Court, message, one_line
 
+RETIRE = "ansible-playbook lockstep.deploy.retire"
+
 _LISTED_TABLES = 5
 _LISTED_FREEZES = 10
 
@@ -79,7 +81,22 @@ class Telling:
             found += [f"  {self._withheld(unit)}" for unit in self.groups["withheld"]]
         if self.groups["untouched"]:
             found.append(f"Nothing was changed on: {', '.join(self.groups['untouched'])}")
-        return [*found, *self._freezes()]
+        return [*found, *self._freezes(), *self._retained()]
+
+    def _retained(self) -> list[str]:
+        """Until when the releases before are kept running, by the time."""
+        until: dict[str, list[str]] = {}
+        for unit in self.groups["live"]:
+            for event in self.court.forward.get(unit, {}).get("events") or ():
+                time = (event.get("detail") or {}).get("retained_until") if event.get("status") == "completed" else None
+                if time:
+                    until.setdefault(model.minute(time), []).append(unit)
+        return [
+            f"The release before keeps running until {time} for a way back, for {', '.join(units[:_LISTED_FREEZES])}"
+            f"{f' and {len(units) - _LISTED_FREEZES} more' if len(units) > _LISTED_FREEZES else ''}; {RETIRE} stops it "
+            "after that, and before with -e now=true"
+            for time, units in sorted(until.items())
+        ]
 
     def _freezes(self) -> list[str]:
         """How long writes were blocked on the way forward, the longest first."""

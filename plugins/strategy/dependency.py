@@ -70,6 +70,7 @@ from ansible.template import Templar
 from ansible.utils.display import Display
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import interruption
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.admission import Admission, Direction, Outcome, Unit
 
 if t.TYPE_CHECKING:
@@ -93,11 +94,30 @@ class StrategyModule(FreeStrategy):
         super().__init__(tqm)
         self._admission: Admission | None = None
         self._direction: Direction = "forward"
+        self._deployment_id: str | None = None
         self._hosts: dict[str, Host] = {}
         self._ended: list[Host] = []
         self._recovering: set[str] = set()
         self._longest = 0
         self._outcomes: dict[str, t.Any] | None = None
+
+    def run(self, iterator: PlayIterator, play_context: t.Any) -> t.Any:  # type: ignore[override]
+        """Run the play; whoever interrupts it is told what goes on without him.
+
+        Args:
+            iterator: The state of the play.
+            play_context: How tasks are run.
+
+        Returns:
+            What ``free`` returns.
+        """
+        try:
+            return super().run(iterator, play_context)
+        except KeyboardInterrupt:
+            told = interruption.warning(list(self._admission.in_flight) if self._admission else [], self._deployment_id)
+            if told:
+                display.warning(told)
+            raise
 
     def get_hosts_left(self, iterator: PlayIterator) -> list[Host]:
         """The units in flight, after those that ended have made room for others.
@@ -191,6 +211,7 @@ class StrategyModule(FreeStrategy):
         variables = self._read_variables(iterator)
         self._direction = _direction(variables)
         self._outcomes = variables.get("lockstep_outcome", {})
+        self._deployment_id = (variables.get("lockstep_plan") or {}).get("deployment_id")
         units = self._units(variables.get("lockstep_plan"))
         per_server = _number(variables, "lockstep_per_server", 8)
         admission = Admission(

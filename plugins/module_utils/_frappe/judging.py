@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 import typing as t
@@ -24,6 +25,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.rules i
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sides import BASELINE, CANDIDATE, Sides
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sources import LogSource, Span
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.watch import Probe, Watch, all_of, http_probe
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import gate
 
 EVERY = 5.0
 
@@ -33,6 +35,9 @@ _BEFORE = 900.0
 #: visitors are taken away without waiting for any rule.
 _LOOKS = 3
 _QUERY_TIMEOUT = 10.0
+#: Seconds of a phase that are left for what comes after a pause: taking visitors back, or the rest of its work.
+_RESERVE = 120.0
+_BY_OPERATOR = (gate.STOPPED, gate.MAINTENANCE)
 
 
 class TakenBack(LockstepError):
@@ -42,16 +47,32 @@ class TakenBack(LockstepError):
 class Judging:
     """Watches the new release of a site.
 
+    While an operator keeps the site closed, nothing is judged and no time counts. A site that was closed before, and
+    whose visitors are not shared out, is judged by what it answers us: it is not opened for its deployment's sake.
+
     Args:
         deployment: The site's deployment, its users let in again.
         lasts: Seconds that it is watched in all.
         every: Seconds from one look to the next. Between two of them it is only looked whether it answers.
+        hear: Called again and again; what it raises ends the watch.
+        patience: Seconds that are left for all there is to do, a pause among it.
     """
 
-    def __init__(self, deployment: SiteDeployment, lasts: float, every: float = EVERY) -> None:
+    def __init__(
+        self,
+        deployment: SiteDeployment,
+        lasts: float,
+        every: float = EVERY,
+        *,
+        hear: t.Callable[[], None] = lambda: None,
+        patience: t.Callable[[], float] = lambda: math.inf,
+    ) -> None:
         self._deployment = deployment
+        self._hear, self._patience = hear, patience
+        self._paused = 0.0
         self._candidate, self._baseline = deployment.after, deployment.before
         self._shared = deployment.traffic.slots.candidate() is not None
+        self._pauses = self._shared or not self._closed()
         self._silent: list[str] = []
         self._until: t.Callable[[], bool] = lambda: False
         since, before = _times(deployment)
@@ -64,6 +85,7 @@ class Judging:
             probes=self._probes(),
             health=all_of(self._health),
             dependencies=self._dependencies(),
+            steady=lambda: clock.since_boot() - self._paused,
             sleep=self._wait,
         )
 
@@ -83,17 +105,20 @@ class Judging:
 
         Raises:
             TakenBack: A rule takes the release back, or nobody answers from outside.
+            LockstepError: The site was closed to visitors for longer than there is time for.
         """
         self._silent, self._until = [], until
+        self._pause()
         for verdict in self._watch.verdicts(seconds):
             if verdict.failed:
                 raise TakenBack("; ".join(verdict.reasons), detail=list(verdict.reasons))
             self._from_outside()
-            if until():
+            if self._is_over():
                 break
         while self._silent:
             # An end amid a silence says nothing: it is looked at until it is one, or none.
             time.sleep(1)
+            self._pause()
             self._from_outside()
         return verdict
 
@@ -131,10 +156,52 @@ class Judging:
         while left > EVERY:
             time.sleep(EVERY)
             left -= EVERY
+            self._pause()
             self._from_outside()
-            if self._until():
+            if self._is_over():
                 return
         time.sleep(left)
+        self._pause()
+
+    def _is_over(self) -> bool:
+        self._hear()
+        return self._until()
+
+    def _closed(self) -> str:
+        """How an operator keeps visitors out; empty if none does."""
+        found = self._deployment.traffic.gate
+        return next((state for state in _BY_OPERATOR if found.is_set(state)), "")
+
+    def _pause(self) -> None:
+        """Wait while an operator keeps the site closed, unless the watch ends before.
+
+        Raises:
+            LockstepError: There is no more time for that.
+        """
+        begun = clock.since_boot()
+        closed = self._closed() if self._pauses else ""
+        if not closed:
+            return
+        # What was seen before it was closed says nothing of what is seen after that.
+        self._silent = []
+        try:
+            while closed and not self._is_over():
+                if self._patience() < _RESERVE:
+                    raise self._closed_for_too_long(closed)
+                time.sleep(1)
+                closed = self._closed()
+        finally:
+            self._paused += clock.since_boot() - begun
+
+    def _closed_for_too_long(self, state: str) -> LockstepError:
+        told, site = self._deployment.traffic.gate.told(state), self._deployment.site.name
+        why = f" ({told['reason']})" if told["reason"] else ""
+        since = f" since {told['since']}" if told["since"] else ""
+        return LockstepError(
+            f"{site} is closed to visitors, {state}{since} by {told['by'] or 'somebody'}{why}, and was not opened "
+            "while there was time to judge its release",
+            hint=f"open it with playbooks/traffic.yml -e state=live -e sites={site}, and deploy again",
+        )
 
     def _from_outside(self) -> None:
         outcome = site_health.expected_release(self._live(self._candidate).outside(), self._candidate.id)

@@ -22,7 +22,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client im
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import adopt
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.claims import address
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB
-from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.slots import CANDIDATE
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.slots import CANDIDATE, LIVE
 
 _QUERY_TIMEOUT = 30.0
 _INSTALLED = "SELECT defvalue FROM tabDefaultValue WHERE parent = '__global' AND defkey = 'installed_apps'"
@@ -104,7 +104,8 @@ class LiveSite:
             LockstepError: nginx serves no such site.
         """
         if self.traffic.closed:
-            return Transport(self.name, f"unix:{os.path.join(self.traffic.live, WEB)}")
+            # Where visitors of this release would get to, which need not be where all the others do.
+            return Transport(self.name, f"unix:{os.path.join(self.traffic.folder, self._side() or LIVE, WEB)}")
         fronts = self.fronts()
         front = next((front for front in fronts if not front["redirect"]), fronts[0])
         return self._door(front, front["listens"][0])
@@ -133,7 +134,7 @@ class LiveSite:
         """Which side of shared visitors the release is; None for a bench that was not adopted."""
         if self.release is None:
             return None
-        return CANDIDATE if self.traffic.slots.candidate() == self.context.runtime(self.release).folder else "live"
+        return CANDIDATE if self.traffic.slots.candidate() == self.context.runtime(self.release).folder else LIVE
 
     def fronts(self) -> list[dict[str, t.Any]]:
         """The servers of nginx that lead to the site: as recorded, else as nginx has them.

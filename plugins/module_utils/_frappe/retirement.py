@@ -27,21 +27,30 @@ class Retirement:
 
     def idle(self) -> list[Release]:
         """Those that run and that no site needs, whether their time is over or not."""
-        record = self._context.record
-        kept = (
-            [one for one in record.releases() if record.retained_until(one.id) is not None] if record.exists() else []
-        )
-        return [one for one in kept if not self._processes.in_use(one) and self._processes.answers(one)]
+        return [release for release in self._kept() if not self._processes.in_use(release)]
 
     def due(self) -> list[Release]:
         """Those of them whose time is over."""
         return [release for release in self.idle() if not self._context.record.is_retained(release.id)]
 
     def retained(self) -> dict[str, str]:
-        """Until when the others are kept running, by release."""
+        """Until when those that no site needs are kept running, by release; times that are over are among them."""
         record = self._context.record
-        kept = [release.id for release in self.idle() if record.is_retained(release.id)]
-        return {release: clock.told(record.retained_until(release) or 0) for release in kept}
+        return {release.id: clock.told(record.retained_until(release.id) or 0) for release in self.idle()}
+
+    def needed(self) -> dict[str, list[str]]:
+        """The others, which run for sites or their deployments: those that need them, by release."""
+        by_release = {
+            release.id: sorted({*self._processes.active_sites(release), *self._processes.awaiting(release)})
+            for release in self._kept()
+        }
+        return {release: sites for release, sites in by_release.items() if sites}
+
+    def _kept(self) -> list[Release]:
+        """Those that run and that were once to be kept running."""
+        record = self._context.record
+        releases = record.releases() if record.exists() else []
+        return [one for one in releases if record.retained_until(one.id) is not None and self._processes.answers(one)]
 
     def end(self, releases: t.Sequence[Release]) -> list[str]:
         """Stop releases, also before their time is over; the ids of those that were stopped."""

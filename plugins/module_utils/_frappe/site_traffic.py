@@ -73,9 +73,14 @@ class SiteTrafficState:
     def look(self) -> dict[str, t.Any]:
         """``state`` (``live``, ``maintenance``, ``stopped``, or ``closed`` by a deployment), and who said so.
 
-        Beside it ``by``, ``since``, ``reason``, ``allowed`` and ``release``.
+        Beside it ``by``, ``since``, ``reason``, ``allowed``, ``release`` and ``paused``, the share (percent) of the
+        visitors that a deployment at work waits with until the site is live again.
         """
-        return {**told(self._gate), "release": self._live.release and self._live.release.id}
+        found, slots = told(self._gate), self._live.traffic.slots
+        shared = found["state"] in _BY_OPERATOR and slots.candidate() is not None
+        is_paused = shared and claims.at_work(self._context.state_dir, self._unit) is not None
+        paused = slots.percent() if is_paused else None
+        return {**found, "release": self._live.release and self._live.release.id, "paused": paused}
 
     def differs(self, request: Request) -> bool:
         """Whether anything is not as asked for."""

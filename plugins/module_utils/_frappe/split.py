@@ -109,30 +109,38 @@ class Split:
         return {**found, **compare(self._context, self._site, both, begun, self._rules(), window)}
 
     def needs_end(self, *, promote: bool) -> bool:
-        """Whether a share is held that was not ended yet as it shall be.
+        """Whether there is a share that was not ended yet as it shall be.
+
+        All visitors can be taken back as long as somebody is at work, and taken to the new release while it is held.
 
         Raises:
-            LockstepError: None is held, nobody is at work who could end it, or it was ended the other way.
+            LockstepError: There is none, nobody is at work who could end it, or it was ended the other way.
         """
         found = self.state()
         if found["state"] == ABANDONED:
             raise self._refused(
                 f"{found['percent']} % of the visitors are on release {found['candidate']['release']}, but the process "
                 f"of deployment {found['deployment_id']} is gone, so nobody would hear it",
-                f"only a rollback ends this: playbooks/rollback.yml -e deployment_id={found['deployment_id']} "
-                "-e reason=WHY",
+                f"only a rollback ends this: {self._rollback()}",
+            )
+        if found["state"] == BEGINNING and claims.at_work(self._context.state_dir, self._unit) is None:
+            raise self._refused(
+                f"{self._instead(found)}, and nobody is at work on the site who would hear it",
+                f"wait until visitors follow, or if nobody deploys any more: {self._rollback()}",
             )
         decided = found["decision"]
         if decided is not None and self._holds_for(decided, found["state"], promote=promote):
             return False
         if found["state"] == ENDING and decided is not None:
             raise self._refused(f"{decided['by']} has ended it already, with {_word(decided)}: {decided['reason']}")
-        if found["state"] != HELD:
-            raise self._refused(f"no share of its visitors is held: {self._instead(found)}")
+        on_its_way = found["state"] in (BEGINNING, RISING)
+        if found["state"] != HELD and (promote or not on_its_way):
+            hint = self._by_itself(found) if on_its_way else None
+            raise self._refused(f"no share of its visitors is held: {self._instead(found)}", hint)
         return True
 
     def end(self, *, promote: bool, by: str, reason: str) -> None:
-        """Have the deployment that holds the share take all visitors to the new release, or all of them back.
+        """Have the deployment that shares visitors out take all of them to the new release, or all of them back.
 
         It takes its process some seconds to hear of it.
 
@@ -150,13 +158,13 @@ class Split:
             timeout: Seconds to wait at most; a look at a release takes some, and so do requests under way.
 
         Returns:
-            See :meth:`state`; ``held`` or ``ending`` if the time was up.
+            See :meth:`state`; its ``state`` is ``ending`` if the time was up.
         """
         deadline = time.monotonic() + timeout
         while True:
             # The journal is read once only.
             found = Split(self._context, self._unit, self._site).state()
-            if found["state"] not in (HELD, ENDING) or time.monotonic() >= deadline:
+            if found["state"] in (NONE, ABANDONED) or time.monotonic() >= deadline:
                 return found
             time.sleep(_LOOK_AGAIN)
 
@@ -183,12 +191,13 @@ class Split:
     def _state(self, both: Both | None, step: Step | None) -> str:
         if both is None:
             return NONE
+        is_at_work = claims.at_work(self._context.state_dir, self._unit) is not None
+        if step is not None and not is_at_work:
+            return ABANDONED
+        if is_at_work and self._decided() is not None:
+            return ENDING
         if step is None:
             return BEGINNING
-        if claims.at_work(self._context.state_dir, self._unit) is None:
-            return ABANDONED
-        if self._decided() is not None:
-            return ENDING
         return HELD if step.intent.get("holding") else RISING
 
     def _decided(self) -> dict[str, t.Any] | None:
@@ -210,6 +219,21 @@ class Split:
         if not self._journal.content:
             return live
         return f"{live}, and deployment {found['deployment_id']} of it is {self._journal.status}"
+
+    def _by_itself(self, found: t.Mapping[str, t.Any]) -> str:
+        """When a share rises no further, what becomes of it then, and what can be done before."""
+        options = self._journal.data.get("options", {})
+        then = "the share is held" if options.get("hold") else "all visitors get to the new release"
+        ends = "at its last step"
+        if found["since"] is not None:
+            left = sum(percent >= found["percent"] for percent in options.get("steps", ()))
+            last = clock.parse(found["since"]).timestamp() + left * float(options.get("step_wait", 0))
+            ends = f"at {clock.told(last)}, or some minutes later if too little can be concluded"
+        back = f"playbooks/split.yml -e sites={self._site} -e end={BACK} -e reason=WHY"
+        return f"{ends}, {then} by itself; to take all of them back now: {back}"
+
+    def _rollback(self) -> str:
+        return f"playbooks/rollback.yml -e deployment_id={self._journal.deployment_id} -e reason=WHY"
 
     def _rules(self) -> Rules:
         return Rules.from_mapping(self._journal.data.get("options", {}).get("rules") or {})

@@ -18,6 +18,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.layout imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.live_site import LiveSite
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.retirement import Retirement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import DRIVER as SITE
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.spec import BenchContext
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.split import Split
@@ -71,6 +72,7 @@ class UnitRecords:
         }
         if self._live is None:
             found.update(sites=sorted(self._context.record.sites()) if self._context.record.exists() else [])
+            found.update(retained=Retirement(self._context).retained())
         else:
             found.update(maintenance=self._live.site.is_frozen(), closed=self._live.traffic.closed)
             found.update(traffic=site_traffic.told(self._live.traffic.gate))
@@ -124,6 +126,7 @@ class UnitRecords:
             phase=last and last["phase"],
             phase_status=last and last["status"],
             phase_at=last and last["at"],
+            phase_ended=last and last.get("ended"),
             overdue=bool(last and last["status"] == "started" and _is_overdue(last)),
             at_work=claims.at_work(self._context.state_dir, self._unit) is not None,
         )

@@ -25,6 +25,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._health.outcome im
 from ansible_collections.lockstep.deploy.plugins.module_utils._health.probes import Http
 
 RELEASE_HEADER = "X-Lockstep-Release"
+#: Tells nginx, which believes it of this server only, that a request is ours; see ``_nginx/config.py``.
+PROBE_HEADER = "X-Lockstep-Probe"
 PING = "/api/method/ping"
 LOGIN = "/login"
 # A login without a password is refused before anything is looked up; Frappe writes that down in the Activity Log,
@@ -61,10 +63,10 @@ class Transport:
         return f"{'https' if self.tls else 'http'}://{self.host or self.site}{path}"
 
     def headers(self, more: t.Mapping[str, str] | None = None) -> dict[str, str]:
-        """What nginx would add is added where a release is asked directly."""
-        direct = {"X-Frappe-Site-Name": self.site} if self.connect.startswith("unix:") else {}
+        """What nginx would add is added where a release is asked directly; nginx is told that this is no visitor."""
+        way = {"X-Frappe-Site-Name": self.site} if self.connect.startswith("unix:") else {PROBE_HEADER: "1"}
         side = {"X-Lockstep-Side": self.side} if self.side else {}
-        return {**direct, **side, **(more or {})}
+        return {**way, **side, **(more or {})}
 
     def ask(self, path: str, method: str = "GET", body: bytes | None = None) -> http.Response:
         """Ask once.

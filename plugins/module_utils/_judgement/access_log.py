@@ -43,6 +43,7 @@ class Request(t.NamedTuple):
         passed_on: Whether a release was asked, or tried to be; else nginx answered by itself.
         release: The release that answered; empty where none did.
         route: Where it was passed on to (``live``, ``slots/07``); empty in logs of before there were any.
+        probe: Whether this server asked it itself, to see whether the site is well.
     """
 
     time: float
@@ -53,6 +54,7 @@ class Request(t.NamedTuple):
     passed_on: bool
     release: str
     route: str
+    probe: bool = False
 
 
 def parse(line: bytes) -> Request | None:
@@ -69,6 +71,7 @@ def parse(line: bytes) -> Request | None:
             found["upstream_seconds"] not in ("", "-"),
             str(found["release"]),
             str(found.get("route", "")),
+            bool(found.get("probe")),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
@@ -160,7 +163,7 @@ class _File:
 
 
 class AccessLog:
-    """The requests of a log from a time on, each once.
+    """The requests of visitors in a log from a time on, each once.
 
     Args:
         path: The file nginx writes now.
@@ -236,7 +239,7 @@ class AccessLog:
             request = parse(line)
             if request is None:
                 self.passed_over += 1
-            elif request.time >= self._since:
+            elif request.time >= self._since and not request.probe:
                 yield request
 
     def _follow(self) -> None:

@@ -43,7 +43,7 @@ log_format lockstep_json escape=json
     '{"time":$msec,"site":"$lockstep_site","host":"$host","client":"$remote_addr","method":"$request_method",'
     '"path":"$uri","status":$status,"bytes":$body_bytes_sent,"seconds":$request_time,'
     '"upstream_seconds":"$upstream_response_time","release":"$upstream_http_x_lockstep_release",'
-    '"route":"$lockstep_route","id":"$request_id"}';
+    '"route":"$lockstep_route","id":"$request_id","probe":"$lockstep_probe"}';
 """
 _MAPS = """\
 map $server_name $lockstep_generation {
@@ -57,6 +57,13 @@ map "$remote_addr=$server_addr" $lockstep_local {
     "~^::1=" 1;
     "~^unix:" 1;
     "~^(.+)=\\\\1$" 1;
+}
+
+# What we ask ourselves is no visit. Only this server is believed that, and nobody whom a proxy on it lets in: a visitor
+# could hide his errors so.
+map "$lockstep_local:$http_x_lockstep_probe:$http_x_forwarded_for" $lockstep_probe {
+    default "";
+    "~^1:[^:]+:$" 1;
 }
 
 map $http_upgrade $lockstep_connection {

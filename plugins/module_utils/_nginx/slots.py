@@ -30,8 +30,8 @@ NAMES = tuple(f"{number:02}" for number in range(COUNT))
 FOLDER, CANDIDATE, COOKIE = "slots", "candidate", "split.cookie"
 STICKY = ("cookie", "address")
 
-_LIVE = "live"
-_TO_LIVE, _TO_CANDIDATE = f"../{_LIVE}", f"../{CANDIDATE}"
+LIVE = "live"
+_TO_LIVE, _TO_CANDIDATE = f"../{LIVE}", f"../{CANDIDATE}"
 
 
 class Slots:
@@ -55,7 +55,7 @@ class Slots:
         """Make what is missing, everybody going to the live release."""
         links.open_folder(os.path.dirname(self._links[0]))
         if links.current(self._candidate) is None:
-            links.switch(self._candidate, _LIVE)
+            links.switch(self._candidate, LIVE)
         for link in self._links:
             if links.current(link) is None:
                 links.switch(link, _TO_LIVE)
@@ -63,7 +63,7 @@ class Slots:
     def candidate(self) -> str | None:
         """The socket folder of the release that visitors are shared with; None while they are not."""
         found = links.current(self._candidate)
-        return None if found == _LIVE else found
+        return None if found == LIVE else found
 
     def percent(self) -> int:
         """Percent of the visitors that go to the candidate."""
@@ -107,7 +107,7 @@ class Slots:
         """
         if links.current(self._candidate) is None:
             return False
-        changed = links.switch(self._candidate, _LIVE)
+        changed = links.switch(self._candidate, LIVE)
         for link in self._links:
             changed |= links.switch(link, _TO_LIVE)
         with contextlib.suppress(FileNotFoundError):
@@ -117,9 +117,9 @@ class Slots:
 
     def sides(self) -> dict[str, str]:
         """Where each route of the access log leads now: ``candidate`` or ``live``, by route."""
-        found: dict[str, str] = {_LIVE: _LIVE, CANDIDATE: CANDIDATE if self.candidate() else _LIVE}
+        found: dict[str, str] = {LIVE: LIVE, CANDIDATE: CANDIDATE if self.candidate() else LIVE}
         for name, link in zip(NAMES, self._links):
-            found[f"{FOLDER}/{name}"] = found[CANDIDATE] if links.current(link) == _TO_CANDIDATE else _LIVE
+            found[f"{FOLDER}/{name}"] = found[CANDIDATE] if links.current(link) == _TO_CANDIDATE else LIVE
         return found
 
     def _remember_by(self, sticky: str) -> bool:
@@ -171,8 +171,8 @@ map "$lockstep_sticky:$cookie_lockstep_slot" $lockstep_cookie {{
 map "$http_x_lockstep_side:$cookie_lockstep_side" $lockstep_route {{
     default {FOLDER}/$lockstep_slot;
     "~^{CANDIDATE}:" {CANDIDATE};
-    "~^{_LIVE}:" {_LIVE};
+    "~^{LIVE}:" {LIVE};
     "~^:{CANDIDATE}$" {CANDIDATE};
-    "~^:{_LIVE}$" {_LIVE};
+    "~^:{LIVE}$" {LIVE};
 }}
 """

@@ -21,6 +21,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.retirement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import shift
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_rollback import SiteRollback
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES, SiteUnit
+from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.gate import MAINTENANCE
 from tests.integration.frappe.conftest import DRIVEN
 from tests.integration.frappe.ground import As, Ground
 from tests.integration.frappe.test_site import when
@@ -227,6 +228,39 @@ def test_a_share_that_is_held_ends_by_somebodys_word(ground: Ground, found: As, 
     found.require()
 
 
+def test_a_share_that_rises_waits_while_an_operator_closes_the_site_and_is_taken_back_by_a_word(
+    ground: Ground, found: As, additive: list[App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traffic, waited, asked = ground.context.traffic(TWO), [], []
+
+    def wait(_judging: t.Any) -> None:
+        if traffic.closed:
+            waited.append(len(asked))
+
+    when(monkeypatch, shift.Judging, "_is_over", lambda: wait(None))
+    when(monkeypatch, shift.Judging, "_from_outside", lambda: asked.append(None))
+    unit = ground.unit(TWO, additive, steps=(25, 50), step_wait=4, on_inconclusive="go_on")
+    to_do = unit.to_do()
+    unit.advance(PHASES[: PHASES.index("shift")], to_do, undo_on_failure=True)
+    result: list[Exception | None] = []
+    risen = threading.Thread(target=_advance, args=(unit, to_do, result))
+    risen.start()
+    wait_until(lambda: traffic.slots.percent() == 25, 60, "a quarter of the visitors is there")
+    assert traffic.gate.close(MAINTENANCE, "ada", "wrong prices")
+    wait_until(lambda: len(waited) > 8 or result != [], 60, "it waits for longer than the step lasts")
+    assert (traffic.slots.percent(), result) == (25, [])
+    assert waited[1] == waited[-1], "nothing is asked from outside meanwhile"
+    traffic.gate.open(MAINTENANCE)
+    wait_until(lambda: traffic.slots.percent() == 50 or result != [], 60, "it goes on once the site is open")
+    deployment_id = str(ground.journal(TWO).deployment_id)
+    Decision(ground.context.unit_folder(TWO)).take(deployment_id, promote=False, by="ada", reason="it sells less")
+    risen.join(120)
+    assert "with 50 % of the visitors: ada ended it: it sells less; all of them are back" in str(result[0])
+    assert (traffic.slots.candidate(), ground.get(TWO, "version")) == (None, "0.9.0")
+    assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
 def test_what_is_changed_on_one_side_of_a_share_is_not_read_from_the_cache_of_the_other(
     ground: Ground, found: As, additive: list[App]
 ) -> None:
@@ -297,6 +331,7 @@ def test_blue_keeps_running_for_its_retention_and_is_stopped_after_it(
             assert processes.running(blue)
             assert retirement.due() == []
             assert list(retirement.retained()) == [blue.id]
+            assert retirement.needed() == {}
             assert not processes.stop_if_unused(blue)
             ground.context.record.retain(blue.id, 0)
             assert [release.id for release in retirement.due()] == [blue.id]
@@ -304,6 +339,7 @@ def test_blue_keeps_running_for_its_retention_and_is_stopped_after_it(
             assert not processes.answers(blue)
             assert ground.roll_back(TWO).status == "restored"
             assert ground.get(TWO, "version") == "0.9.1"
+            assert retirement.needed() == {blue.id: [TWO]}, "it is back on it"
         finally:
             SiteRollback(ground.context, unit=TWO, site=TWO, deployment_id=first, **given).run()
     assert ground.get(TWO, "version") == "0.9.0"

@@ -16,6 +16,8 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._health import http
+from ansible_collections.lockstep.deploy.plugins.module_utils._health.site import Transport
+from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.access_log import AccessLog
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx import live
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.model import Front, Listen, tls
 from tests.integration.nginx.scene import Release, Scene, Visitors, wait_until
@@ -170,6 +172,33 @@ def test_every_request_is_a_line_with_its_release_and_without_its_secrets(scene:
     assert "topsecret" not in scene.access_log.read_text()
 
 
+def test_a_request_of_ours_is_logged_as_one_and_nobody_from_elsewhere_can_say_so(scene: Scene, blue: Release) -> None:
+    (scene.conf_dir / "elsewhere.conf").write_text("set_real_ip_from 127.0.0.1; real_ip_header X-Elsewhere;\n")
+    subprocess.run([*scene.argv, "-s", "reload"], check=True)
+    elsewhere = {"X-Elsewhere": "203.0.113.7"}
+    ours = Transport("site1.local", f"127.0.0.1:{scene.port}").headers()
+
+    def asked_from_elsewhere() -> bool:
+        scene.get("/ready", headers=elsewhere)
+        return '"203.0.113.7"' in scene.access_log.read_text()
+
+    wait_until(asked_from_elsewhere, "nginx believes the test where it comes from")
+    scene.get("/ours", headers=ours)
+    scene.get("/visitor")
+    scene.get("/hidden", headers={**ours, **elsewhere})
+    scene.get("/behind-a-proxy-of-this-server", headers={**ours, "X-Forwarded-For": "203.0.113.7"})
+    wait_until(lambda: "/behind" in scene.access_log.read_text(), "lines are written")
+    lines = [json.loads(line) for line in scene.access_log.read_text().splitlines()]
+    assert [(line["path"], line["probe"]) for line in lines if line["path"] != "/ready"] == [
+        ("/ours", "1"),
+        ("/visitor", ""),
+        ("/hidden", ""),
+        ("/behind-a-proxy-of-this-server", ""),
+    ]
+    with AccessLog(str(scene.access_log), 0, "site1.local") as log:
+        assert "/ours" not in {request.path for request in log.requests()}
+
+
 def test_a_site_with_a_certificate_is_served_under_it_and_plain_visitors_are_sent_there(
     scene: Scene, blue: Release
 ) -> None:
@@ -204,7 +233,7 @@ def test_nobody_but_this_server_is_told_the_generation(scene: Scene, blue: Relea
     foreign = ["10.0.0.2=10.0.0.1", "1127.0.0.1=10.0.0.1", "2001:db8::1=2001:db8::2", "10.0.0.1=10.0.0.11"]
     text = (scene.conf_dir / "00-lockstep.conf").read_text()
     (scene.conf_dir / "probe.conf").write_text(
-        text[text.index('map "$remote_addr=$server_addr"') : text.index("map $http_upgrade")]
+        text[text.index('map "$remote_addr=$server_addr"') : text.index("# What we ask")]
         .replace("$remote_addr=$server_addr", "$arg_pair")
         .replace("$lockstep_local", "$probe_local")
         + f'server {{ listen 127.0.0.1:{scene.tls_port}; return 200 "$probe_local"; }}'

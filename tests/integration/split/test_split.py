@@ -26,6 +26,7 @@ SITE = "shared.local"
 ADDITIVE = {"frappe": "v15.9.0", "erpnext": "v15.9.0", "custom_app": "v1.0.0-additive"}
 VERSION = "/api/method/custom_app.api.version"
 DEPLOY, SPLIT, STATUS = "playbooks/deploy.yml", "playbooks/split.yml", "playbooks/status.yml"
+TRAFFIC = "playbooks/traffic.yml"
 HELD = {
     "traffic_strategy": "a_b_test",
     "steps": [50],
@@ -119,6 +120,13 @@ def test_a_share_is_seen_while_it_is_held_and_all_go_back_by_a_word(shared: Shar
         assert "too little to tell them apart: errors: traffic for" in text
         told = shared.play(STATUS)
         assert re.search(rf"shared: {SITE}, 50 % of its visitors are on release \S+ since .*, held until", told.stdout)
+
+        closed = shared.play(TRAFFIC, state="maintenance", sites=SITE, allow="127.0.0.1", reason="wrong prices")
+        assert closed.returncode == 0, closed.stdout[-4000:]
+        assert "its share of 50 % is paused: nothing is judged until it is live again" in closed.stdout
+        opened = shared.play(TRAFFIC, state="live", sites=SITE)
+        assert opened.returncode == 0, opened.stdout[-4000:]
+        assert shared.is_held(), "whoever closes a site ends nothing"
 
         unnamed = shared.play(SPLIT, end="back", reason="it sells less")
         assert unnamed.returncode != 0

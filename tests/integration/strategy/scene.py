@@ -10,9 +10,12 @@ import dataclasses
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import typing as t
+
+from tests.support.daemons import wait_until
 
 HERE = pathlib.Path(__file__).parent
 CLONE = HERE.parents[2]
@@ -112,12 +115,19 @@ class Scene:
         self.gate.touch()
         self._write("inventory.json", self._inventory(unreachable))
 
-    def run(self, playbook: pathlib.Path | Play, *arguments: str, **variables: t.Any) -> Result:
+    def run(
+        self,
+        playbook: pathlib.Path | Play,
+        *arguments: str,
+        interrupt: t.Callable[[], bool] | None = None,
+        **variables: t.Any,
+    ) -> Result:
         """Runs a playbook as a user would, from the clone.
 
         Args:
             playbook: A playbook's path, or a single play.
             *arguments: More of the command line.
+            interrupt: When Ctrl-C is pressed.
             **variables: Extra variables.
 
         Returns:
@@ -128,7 +138,7 @@ class Scene:
             playbook = self.folder / "playbook.json"
         self._write("variables.json", {**self._variables(), **variables})
         command = pathlib.Path(sys.executable).with_name("ansible-playbook")
-        finished = subprocess.run(
+        running = subprocess.Popen(
             [
                 command,
                 playbook,
@@ -143,10 +153,17 @@ class Scene:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=120,
-            check=False,
         )
-        return Result(finished.returncode, finished.stdout, self._events(), self._outcome())
+        with running:
+            try:
+                if interrupt is not None:
+                    wait_until(lambda: interrupt() or running.poll() is not None, 60, "it is time to interrupt it")
+                    running.send_signal(signal.SIGINT)
+                output = running.communicate(timeout=120)[0]
+            except BaseException:
+                running.kill()
+                raise
+        return Result(running.returncode, output, self._events(), self._outcome())
 
     def _inventory(self, unreachable: t.Collection[str]) -> dict[str, t.Any]:
         # A file where a folder is expected: Ansible reports the server as unreachable until the file is gone.
@@ -177,6 +194,10 @@ class Scene:
 
     def _write(self, name: str, content: t.Any) -> None:
         (self.folder / name).write_text(json.dumps(content), encoding="utf-8")
+
+    def begun(self) -> list[str]:
+        """The events so far, as a run returns them."""
+        return self._events()
 
     def _events(self) -> list[str]:
         path = self.folder / "events"

@@ -55,6 +55,19 @@ def test_a_unit_that_fails_and_runs_always_lets_no_dependent_start(tmp_path: pat
     assert result.outcome["forward"]["blocked"] == ["second"]
 
 
+def test_who_interrupts_a_run_is_told_what_is_in_flight_and_what_to_do(tmp_path: pathlib.Path) -> None:
+    scene = Scene(tmp_path, CHAIN)
+    units = [{"name": name, "depends_on": needs} for name, needs in CHAIN.items()]
+    plan = {"deployment_id": "20261129T120000Z-aaaaaa", "units": units}
+    tasks = [record("begin"), {"ansible.builtin.wait_for": {"path": "{{ outcome }}.never", "timeout": 60}}]
+    result = scene.run(Play(tasks), interrupt=lambda: scene.begun() == ["first begin"], lockstep_plan=plan)
+    assert result.rc == 99, result.output
+    text = " ".join(result.output.split())
+    assert "Interrupted with units in flight: first. Their servers go on" in text
+    assert "ansible-playbook lockstep.deploy.status." in text
+    assert "lockstep.deploy.rollback -e deployment_id=20261129T120000Z-aaaaaa -e reason=WHY" in text
+
+
 def test_a_failure_deep_in_nested_blocks_is_seen(tmp_path: pathlib.Path) -> None:
     tasks = [
         {

@@ -101,6 +101,13 @@ def test_both_sides_of_a_share_stand_in_a_table_with_what_they_prove() -> None:
     assert f"playbook lockstep.deploy.split -e sites={ONE} -e end=promote|back" in text
 
 
+def test_a_share_that_rises_can_be_taken_back_and_not_promoted() -> None:
+    text, _msg = told({"split": share("rising")})
+    assert "25 % of its visitors are on release 9f8e since 2026-11-03 12:00 UTC, rising" in text
+    assert f"To take all visitors back: ansible-playbook lockstep.deploy.split -e sites={ONE} -e end=back " in text
+    assert "promote" not in text
+
+
 def test_a_side_that_nobody_asked_has_no_times() -> None:
     sides = {"candidate": side(0, 0, None), "live": side()}
     assert " ".join(told({"split": share(sides=sides)})[0].splitlines()[2].split()).endswith("9f8e 0 0 - - -")
@@ -124,6 +131,7 @@ def test_a_side_that_nobody_asked_has_no_times() -> None:
         ({"asked": True, "split": share(), "after": share("ending")}, "promote", "it was told so, but 25 %"),
         ({"asked": True, "split": share()}, "promote", "whether it was is not known"),
         ({"split": everybody()}, "promote", "No share of any site's visitors is held"),
+        ({"split": everybody()}, "back", "No share of any site's visitors rises or is held"),
     ],
 )
 def test_a_share_that_did_not_end_as_it_was_told_is_a_failure(record: dict[str, t.Any], end: str, msg: str) -> None:

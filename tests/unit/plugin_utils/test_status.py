@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lockstep.deploy.plugins.plugin_utils import status, status_render
+from ansible_collections.lockstep.deploy.plugins.plugin_utils import status, status_issues, status_render
 
 ONE, TWO, THREE = "20261101T100000Z-aaaaaa", "20261102T100000Z-bbbbbb", "20261103T100000Z-cccccc"
 NOW = "2026-11-03T12:00:00Z"
@@ -103,6 +103,35 @@ def test_a_site_that_is_frozen_between_two_steps_is_an_issue_as_its_controller_m
     assert "is frozen since" in found["issues"][0]
     assert f"-e deployment_id={TWO}" in found["recommended_actions"][0]
     assert report(info(SITE, journal(TWO, "open", phase="prepare"), lock=lock))["issues"] == []
+
+
+def test_a_unit_that_nobody_takes_on_from_one_step_to_the_next_is_an_issue_after_a_minute() -> None:
+    lock = {"owner": TWO, "expired": False}
+
+    def left(ended: str, *others: dict[str, t.Any]) -> dict[str, t.Any]:
+        shifted = journal(TWO, "open", phase="shift", phase_at="2026-11-03T11:00:00Z", phase_ended=ended)
+        return report(info(SITE, shifted, lock=lock), *others)
+
+    assert left("2026-11-03T11:59:10Z")["issues"] == [], "its controller is about to come with the next one"
+    found = left("2026-11-03T11:50:00Z")
+    (issue,) = found["issues"]
+    assert issue.startswith(f"deployment {TWO} of {SITE} is not finished: between steps: shift is done, and nobody is")
+    assert issue.endswith("at work on it for 10 min")
+    assert (
+        f"or if that is gone: ansible-playbook lockstep.deploy.rollback -e deployment_id={TWO}"
+        in (found["recommended_actions"][0])
+    )
+    assert left("2026-11-03T11:50:00Z", info("site2.local", half_done(at_work=True)))["issues"] == [], "it waits for it"
+
+
+def test_a_release_that_is_kept_running_is_told_until_when_and_how_it_is_stopped() -> None:
+    bench = {**info("bench@app1", journal(ONE), retained={"9f8e": "2026-11-03T13:00:00Z"}), "site": None}
+    assert (
+        "kept running for a way back: release 9f8e of bench@app1, until 2026-11-03 13:00 UTC; ansible-playbook "
+        "lockstep.deploy.retire stops it after that"
+    ) in lines(report(bench))
+    bench["retained"] = {"9f8e": "2026-11-03T11:00:00Z"}
+    assert "until 2026-11-03 11:00 UTC, which is over; ansible-playbook lockstep.deploy.retire" in lines(report(bench))
 
 
 def test_a_half_done_deployment_is_an_issue_with_the_command_that_ends_it() -> None:
@@ -406,7 +435,7 @@ def test_what_a_watch_would_take_back_and_nobody_did_is_an_issue() -> None:
 def test_a_watch_whose_process_is_gone_is_an_issue() -> None:
     found = report(info(SITE, journal(TWO), watch=watch("abandoned")))
     assert found["issues"] == [f"the process is gone that was to watch {SITE} until 2026-11-03 12:30 UTC"]
-    again = [f"{status.WATCH} -e deployment_id={TWO}, to watch it again"]
+    again = [f"{status_issues.WATCH} -e deployment_id={TWO}, to watch it again"]
     assert found["recommended_actions"] == again
     broken = report(info(SITE, journal(TWO), watch=watch("broken")))
     assert broken["issues"] == [f"{SITE} was not watched after its deployment: errors: 9 % failed"]

@@ -135,3 +135,9 @@ def test_a_check_says_whether_a_change_by_hand_would_stay(
     found = traffic_told([BENCH], {BENCH: record}, "rendered", check)
     assert line in found["lines"][1]
     assert bool(found["failed"]) == failed
+
+
+def test_who_closes_a_site_whose_visitors_are_shared_is_told_that_its_share_is_paused() -> None:
+    closed = {"state": "maintenance", "since": None, "by": "ada", "reason": None, "allowed": []}
+    assert describe({**closed, "paused": 25}).startswith("maintenance by ada; its share of 25 % is paused: nothing is")
+    assert describe({**closed, "paused": None}) == describe(closed) == "maintenance by ada"

@@ -38,6 +38,16 @@ def test_every_unit_on_the_new_release_is_completed(state: str) -> None:
     assert (found.status, found.failed, found.lines) == ("completed", False, [])
 
 
+def test_until_when_blue_is_kept_running_is_told_with_the_command_that_stops_it() -> None:
+    kept = {"phase": "retire", "status": "completed", "detail": {"retained_until": "2026-11-20T19:45:10Z"}}
+    site = {"state": "retired", "deployment_id": "d1", "events": [{"phase": "confirm"}, kept]}
+    (line,) = judged({BENCH: "live", ONE: site, TWO: site, THREE: "live"}).lines
+    assert line.startswith(
+        "The release before keeps running until 2026-11-20 19:45 UTC for a way back, for site1.local, "
+    )
+    assert "ansible-playbook lockstep.deploy.retire stops it after that, and before with -e now=true" in line
+
+
 def test_who_was_only_prepared_is_not_said_to_have_left_its_release() -> None:
     gone = {"phase": "prepare"}
     undone = MIGRATE_FAILED | {"deployment_id": "d1", "events": [{**gone, "status": "undone"}]}

@@ -79,7 +79,8 @@ class Shift(Phase):
 
     def _take_along(self, step: Step) -> None:
         deployment, options = self._deployment, self._deployment.options
-        judging = self._judging = Judging(deployment, seconds(options))
+        patience = deployment.journal.seconds_left
+        judging = self._judging = Judging(deployment, seconds(options), hear=self._hear, patience=patience)
         # An attempt that died has taken visitors along already; they are not sent back only to come again.
         reached = deployment.traffic.slots.percent()
         for percent in deployment.steps:
@@ -90,6 +91,7 @@ class Shift(Phase):
                 judging.concluded(options.step_wait)
         if options.hold:
             self._hold(judging, step)
+        self._hear()
 
     def _hold(self, judging: Judging, step: Step) -> None:
         """Keep the share under the same rules until somebody ends it.
@@ -97,14 +99,25 @@ class Shift(Phase):
         Raises:
             LockstepError: It was ended with all visitors back, or a rule took the new release back.
         """
-        decision = Decision(self._deployment.context.unit_folder(str(self._deployment.journal.content["unit"])))
-        deployment_id = str(self._deployment.journal.deployment_id)
         step.note(holding=True)
-        judging.watch(LONGEST_HOLD, until=lambda: decision.of(deployment_id) is not None)
-        found = decision.of(deployment_id)
-        if found is None or not found["promote"]:
-            said = f"{found['by']} ended it: {found['reason']}" if found else "nobody ended it in time"
-            raise LockstepError(said)
+        judging.watch(LONGEST_HOLD, until=lambda: self._decided() is not None)
+        if self._decided() is None:
+            raise LockstepError("nobody ended it in time")
+
+    def _decided(self) -> dict[str, t.Any] | None:
+        journal = self._deployment.journal
+        folder = self._deployment.context.unit_folder(str(journal.content["unit"]))
+        return Decision(folder).of(str(journal.deployment_id))
+
+    def _hear(self) -> None:
+        """Notice the word that takes all visitors back, which counts at any time.
+
+        Raises:
+            LockstepError: Somebody said it.
+        """
+        found = self._decided()
+        if found is not None and not found["promote"]:
+            raise LockstepError(f"{found['by']} ended it: {found['reason']}")
 
     def _sent_back(self, error: Exception, step: Step) -> LockstepError:
         """Everybody is on the release before, by one rename; what was seen is looked up after that."""
@@ -118,6 +131,7 @@ class Shift(Phase):
         return LockstepError(
             f"with {share} % of the visitors: {said}; all of them are back on release {deployment.before.id}",
             left="what they wrote is still there",
+            hint=getattr(error, "hint", None),
             detail=getattr(error, "detail", None),
         )
 

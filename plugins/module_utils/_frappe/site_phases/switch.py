@@ -150,7 +150,7 @@ class Confirm(Phase):
             # Found so and left so: its 503 says nothing of the release, which was verified before.
             return {"skipped": True, "reason": "the site was in maintenance before and still is"}
         deployment = self._deployment
-        judging = Judging(deployment, deployment.options.wait_time)
+        judging = Judging(deployment, deployment.options.wait_time, patience=deployment.journal.seconds_left)
         look = judging.concluded if deployment.options.analysed else judging.watch
         look(deployment.options.wait_time)
         found = SiteHealth(deployment).validate(deployment.after)

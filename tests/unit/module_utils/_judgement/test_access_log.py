@@ -50,6 +50,12 @@ def test_a_line_of_before_there_were_routes_has_none() -> None:
     assert found.route == ""
 
 
+def test_what_this_server_asked_itself_is_no_visit(path: pathlib.Path) -> None:
+    append(path, line(BEGIN, probe="1"), line(BEGIN + 1, probe=""), line(BEGIN + 2, probe=None))
+    with AccessLog(str(path), BEGIN) as log:
+        assert numbers(log.requests()) == [1, 2]
+
+
 @pytest.mark.parametrize(("told", "passed_on"), [("", False), ("-", False), ("0.000", True), ("0.001 : 0.002", True)])
 def test_nginx_answered_by_itself_where_no_upstream_took_any_time(told: str, passed_on: bool) -> None:
     found = parse(line(BEGIN, upstream_seconds=told).encode())
