@@ -97,20 +97,24 @@ class Judging:
             self._from_outside()
         return verdict
 
-    def concluded(self, seconds: float) -> Verdict:
+    def concluded(self, seconds: float, until: t.Callable[[], bool] = lambda: False) -> Verdict:
         """The same for whom too little data is no pass, unless the user takes it for one.
 
         Visitors may just have gone to lunch. Requests of ours take their place, and say enough when there were some for
         as long as the rules look back.
 
+        Args:
+            seconds: How long.
+            until: Ends it early, and then nothing is concluded.
+
         Raises:
             LockstepError: A rule takes the release back, or nothing can be concluded even then.
         """
-        verdict = self.watch(seconds)
-        if verdict.passed or self._deployment.options.on_inconclusive == "go_on":
+        verdict = self.watch(seconds, until=until)
+        if verdict.passed or self._deployment.options.on_inconclusive == "go_on" or until():
             return verdict
-        verdict = self.watch(min(self._watch.rules.reach, seconds), until=self._has_passed)
-        if verdict.passed:
+        verdict = self.watch(min(self._watch.rules.reach, seconds), until=lambda: self._has_passed() or until())
+        if verdict.passed or until():
             return verdict
         raise LockstepError(
             f"inconclusive: {'; '.join(verdict.reasons)}",

@@ -87,7 +87,9 @@ class Shift(Phase):
                 step.note(percent=percent, since=clock.utc_now())
                 deployment.traffic.share(deployment.context.runtime(deployment.after).folder, percent, options.sticky)
                 judging.follow()
-                judging.concluded(options.step_wait)
+                judging.concluded(options.step_wait, until=lambda: self._is_called_back)
+                if self._is_called_back:
+                    raise self._ended()
         if options.hold:
             self._hold(judging, step)
 
@@ -97,14 +99,27 @@ class Shift(Phase):
         Raises:
             LockstepError: It was ended with all visitors back, or a rule took the new release back.
         """
-        decision = Decision(self._deployment.context.unit_folder(str(self._deployment.journal.content["unit"])))
-        deployment_id = str(self._deployment.journal.deployment_id)
         step.note(holding=True)
-        judging.watch(LONGEST_HOLD, until=lambda: decision.of(deployment_id) is not None)
-        found = decision.of(deployment_id)
+        judging.watch(LONGEST_HOLD, until=lambda: self._decided() is not None)
+        found = self._decided()
         if found is None or not found["promote"]:
-            said = f"{found['by']} ended it: {found['reason']}" if found else "nobody ended it in time"
-            raise LockstepError(said)
+            raise self._ended()
+
+    def _decided(self) -> dict[str, t.Any] | None:
+        """What somebody decided for this deployment."""
+        journal = self._deployment.journal
+        decision = Decision(self._deployment.context.unit_folder(str(journal.content["unit"])))
+        return decision.of(str(journal.deployment_id))
+
+    @property
+    def _is_called_back(self) -> bool:
+        """Whether a rollback waits for the end of this share."""
+        found = self._decided()
+        return found is not None and not found["promote"]
+
+    def _ended(self) -> LockstepError:
+        found = self._decided()
+        return LockstepError(f"{found['by']} ended it: {found['reason']}" if found else "nobody ended it in time")
 
     def _sent_back(self, error: Exception, step: Step) -> LockstepError:
         """Everybody is on the release before, by one rename; what was seen is looked up after that."""
