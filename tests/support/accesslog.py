@@ -21,6 +21,7 @@ def line(time: float, **options: t.Any) -> str:
         options: Fields that differ from those of a page that ``r1`` served through ``live`` in 0.05 s. A field that is
             None is left out, as in logs of earlier versions.
     """
+    seconds = options.get("seconds", 0.05)
     fields = {
         "time": time,
         "site": SITE,
@@ -31,7 +32,7 @@ def line(time: float, **options: t.Any) -> str:
         "status": 200,
         "bytes": 100,
         "seconds": 0.05,
-        "upstream_seconds": "0.050",
+        "upstream_seconds": f"{seconds:.3f}" if isinstance(seconds, float) else "",
         "release": "r1",
         "route": "live",
         "id": f"{int(time * 1000):032x}",

@@ -109,6 +109,8 @@ class Journal:
             )
         if self.is_open:
             return
+        # In this order: what is made on the way to a folder has not the mode that is given for it.
+        os.makedirs(self._folder, mode=0o700, exist_ok=True)
         os.makedirs(os.path.join(self._folder, "history"), mode=0o700, exist_ok=True)
         if self.content:
             atomic.write_json(self._history_path(str(self.deployment_id)), self.content)

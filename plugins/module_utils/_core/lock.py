@@ -167,7 +167,10 @@ class LockFolder:
         Raises:
             LockstepError: Another process has it.
         """
-        handle = open(self._path(name, ".flock"), "a+", encoding="utf-8")  # noqa: SIM115  (kept open on purpose)
+        descriptor = os.open(self._path(name, ".flock"), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        handle = open(descriptor, "a+", encoding="utf-8")  # noqa: SIM115  (kept open on purpose)
+        # Whoever may read it could hold it, for ever.
+        os.fchmod(descriptor, 0o600)
         deadline = time.monotonic() + wait
         while not _locked(handle):
             if time.monotonic() < deadline:

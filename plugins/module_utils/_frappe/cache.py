@@ -18,6 +18,13 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.redis impo
 _WAITING = ("insert_queue_for_*", "global_search_queue")
 _AT_ONCE = 500
 
+#: Those that are there still, by what they are: a job of the release that is left may be writing them down meanwhile,
+#: and whoever counts would remove what came after those that it took.
+_REMOVE = """
+for _, record in ipairs(ARGV) do redis.call('LREM', KEYS[1], 1, record) end
+return 0
+"""
+
 _FORGET = """
 local kept = cjson.decode(ARGV[2])
 local function is_kept(key)
@@ -96,7 +103,8 @@ def kept_keys(bench: Bench, site: str, database: str) -> list[str]:
 def hand_over(source: Bench, target: Bench, database: str) -> int:
     """Take along what waits in a release's Redis to be written to the site's database, where another one serves it.
 
-    Nobody's scheduler would come by where it is. Whoever dies in between leaves a record twice rather than never.
+    Nobody's scheduler would come by where it is. Whoever dies in between leaves a record twice rather than never, and
+    so does a job that takes one at that moment.
 
     Args:
         source: The release that was left.
@@ -123,5 +131,5 @@ def _take_along(left: Connection, taken: Connection, key: bytes) -> int:
         records = left.call("LRANGE", key, "0", str(min(_AT_ONCE, count - done) - 1))
         if records:
             taken.call("RPUSH", key, *records)
-            left.call("LTRIM", key, str(len(records)), "-1")
+            left.call("EVAL", _REMOVE, "1", key, *records)
     return count

@@ -42,6 +42,8 @@ _SPECIAL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 _AGAIN = 1.0  # seconds after which a Redis that did not answer is asked again
 _AT_MOST = 5.0  # seconds that the end waits for what was removed before
 _CHUNK = 65536
+#: Bytes of one command as Redis tells it, four for each that can't be printed. What takes more is not waited for.
+_LONGEST = 64 << 20
 
 
 class Own(t.NamedTuple):
@@ -167,12 +169,16 @@ class _Way(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        while not self._over.is_set():
-            # Whether a release can live without its Redis is not for us to judge.
-            with contextlib.suppress(LockstepError):
-                self._carry()
+        try:
+            while not self._over.is_set():
+                # Whether a release can live without its Redis is not for us to judge.
+                with contextlib.suppress(LockstepError):
+                    self._carry()
+                self.begun.set()
+                self._over.wait(_AGAIN)
+        finally:
+            # Visitors must not wait for ever for one that was never begun.
             self.begun.set()
-            self._over.wait(_AGAIN)
 
     def _carry(self) -> None:
         with Connection(self._source) as source, Connection(self._target) as target:
@@ -191,7 +197,8 @@ class _Way(threading.Thread):
 
     def _lines(self, source: Connection) -> t.Iterator[bytes]:
         """What a Redis tells, line by line, until the last that matters."""
-        rest = b""
+        parts: list[bytes] = []
+        length = 0
         deadline: float | None = None
         while deadline is None or time.monotonic() < deadline:
             if self._over.is_set() and deadline is None:
@@ -204,11 +211,19 @@ class _Way(threading.Thread):
                 raise LockstepError(f"Redis at {source.where} has gone: {error}") from error
             if not part:
                 raise LockstepError(f"Redis at {source.where} has gone")
-            *lines, rest = (rest + part).split(b"\r\n")
+            # Ends of lines within a command are told as others.
+            *lines, rest = part.split(b"\n")
             for line in lines:
-                if self._last in line:
+                whole = b"".join([*parts, line]).rstrip(b"\r")
+                parts, length = [], 0
+                if self._last in whole:
                     return
-                yield line
+                yield whole
+            parts.append(rest)
+            length += len(rest)
+            if length > _LONGEST:
+                # Whoever begins anew forgets all that may have been told in it.
+                raise LockstepError(f"Redis at {source.where} tells of a command of more than {_LONGEST} bytes")
 
     def _remove(self, target: Connection, command: t.Sequence[bytes]) -> None:
         if command[0] == _LISTING:

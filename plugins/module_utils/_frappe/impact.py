@@ -215,7 +215,7 @@ def judge(deployment: SiteDeployment) -> Judgement:
     if not written:
         return Judgement(True, False, "no table that the migration touched was written since", {})
     loss = _loss(deployment, written, _new_rows(recorded["prints"], now, written))
-    if recorded["additive"] and _old_rows_unchanged(deployment, recorded):
+    if recorded["additive"] and (was_shared(deployment) or _old_rows_unchanged(deployment, recorded)):
         return Judgement(
             True, True, "the migration only added things, so the old code works on the data as it is", loss
         )
@@ -238,6 +238,12 @@ def obstacle_to_sharing(deployment: SiteDeployment) -> str | None:
     if not _old_rows_unchanged(deployment, recorded):
         return "the migration changed rows that were there before, or that can't be ruled out"
     return None
+
+
+def was_shared(deployment: SiteDeployment) -> bool:
+    """Whether visitors were let to both releases, so that nothing of :func:`obstacle_to_sharing` was in the way."""
+    step = deployment.journal.last("switch")
+    return step is not None and step.result.get("percent") is not None
 
 
 def _compared(tables: t.Mapping[str, t.Any]) -> dict[str, list[str]]:

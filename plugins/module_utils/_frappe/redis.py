@@ -14,6 +14,10 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 
 _TIMEOUT = 5.0
 _LONGEST = 65536
+#: What a Redis itself takes for a string at most, and more elements than any list of ours has.
+_MOST_BYTES, _MOST_ELEMENTS = 512 << 20, 1 << 24
+#: Lists in lists: no command of ours has more.
+_DEEPEST = 8
 
 
 class Connection:
@@ -73,19 +77,29 @@ class Connection:
         self.send(*command)
         return self._answer()
 
-    def _answer(self) -> t.Any:
+    def _answer(self, depth: int = 0) -> t.Any:
         line = self._line()
         kind, rest = line[:1], line[1:]
         if kind == b"-":
             raise LockstepError(f"Redis at {self.where} refuses: {rest.decode('utf-8', 'replace')}")
         if kind == b"+":
             return rest
-        number = int(rest)
+        number = self._number(rest)
         if kind == b":" or number < 0:
             return number if kind == b":" else None
         if kind == b"*":
-            return [self._answer() for _number in range(number)]
+            if number > _MOST_ELEMENTS or depth >= _DEEPEST:
+                raise self._stranger()
+            return [self._answer(depth + 1) for _number in range(number)]
+        if number > _MOST_BYTES:
+            raise self._stranger()
         return self._read(number + 2)[:-2]
+
+    def _number(self, text: bytes) -> int:
+        try:
+            return int(text)
+        except ValueError:
+            raise self._stranger() from None
 
     def _read(self, length: int) -> bytes:
         try:
@@ -102,8 +116,11 @@ class Connection:
         except OSError as error:
             raise self._silent(error) from error
         if line[:1] not in (b"+", b"-", b":", b"$", b"*"):
-            raise LockstepError(f"what answers at {self.where} is no Redis")
+            raise self._stranger()
         return line
+
+    def _stranger(self) -> LockstepError:
+        return LockstepError(f"what answers at {self.where} is no Redis")
 
     def _silent(self, error: OSError) -> LockstepError:
         return LockstepError(f"Redis at {self.where} does not answer: {error}")

@@ -10,10 +10,11 @@ import contextlib
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import clock
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.decision import Decision
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import CLOSED, Journal
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.phases import Transaction
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import claims, impact, split
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green_exchange import GreenExchange
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
@@ -89,6 +90,7 @@ class SiteRollback:
         locks = self._context.locks()
         # Whoever still goes forward finds the lease taken over and stops at its next phase; its present one may end.
         wait = self.journal.seconds_left() + _PATIENCE
+        self._call_back()
         held, at_work = locks.seize(self._unit, self._deployment_id, _LEASE, wait)
         with contextlib.closing(at_work):
             self.journal = Journal(self._context.unit_folder(self._unit))
@@ -122,6 +124,15 @@ class SiteRollback:
                 Processes(self._context).stop_if_unused(deployment.after)
             return done
 
+    def _call_back(self) -> None:
+        """Have who shares visitors out at this moment take them all back: a share may be held for weeks."""
+        sharing = self.journal.last(split.PHASE)
+        if self.journal.deployment_id != self._deployment_id or sharing is None:
+            return
+        if sharing.record["status"] == "started" and claims.at_work(self._context.state_dir, self._unit) is not None:
+            decision = Decision(self._context.unit_folder(self._unit))
+            decision.take(self._deployment_id, promote=False, by="a rollback", reason=self._reason)
+
     def _never_begun(self, status: str) -> None:
         self.journal.content["status"] = status
         self.journal.data.pop("rollback_reason")
@@ -154,7 +165,9 @@ class SiteRollback:
             let_writes_in(deployment, freeze.intent["flags"])
             raise
         thaw = self.journal.last("thaw")
-        self.journal.data["keep_data"] = judged.keep_data and not self._rollback_data
+        # Where two releases have shared the data, the old code works on it: no backup is needed to go back.
+        keep_data = judged.keep_data or (obstacle is not None and impact.was_shared(deployment))
+        self.journal.data["keep_data"] = keep_data and not self._rollback_data
         self.journal.data["loss"] = judged.loss
         self.journal.data["kept_since"] = None if self._rollback_data or thaw is None else thaw.intent.get("thawed_at")
         hindered = obstacle if not self.journal.data["keep_data"] else None
@@ -162,6 +175,8 @@ class SiteRollback:
         if (judged.may_go_back or self._rollback_data) and hindered is None:
             self.journal.save()
             return True
+        # Nobody watches a share that is left of a process that died.
+        deployment.traffic.switch(self._context.runtime(live).folder)
         let_writes_in(deployment, freeze.intent["flags"])
         SiteHealth(deployment).from_outside(live)
         if deployment.clones:

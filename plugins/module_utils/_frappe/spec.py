@@ -124,6 +124,8 @@ class BenchContext:
         """Make the folders that journals, locks and the bench's record need."""
         folders.ensure(self.state_dir, mode=0o755)
         folders.ensure(os.path.join(self.state_dir, "benches"), mode=0o755)
+        # Ansible would make it for everybody, when a site is watched from a process of its own.
+        folders.ensure(os.path.join(self.state_dir, "jobs"), mode=0o700)
         folders.ensure(self.layout.root, self.user)
 
     def locks(self) -> LockFolder:

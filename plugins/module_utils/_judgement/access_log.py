@@ -14,6 +14,7 @@ from __future__ import annotations
 import glob
 import json
 import os
+import re
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -27,6 +28,7 @@ _LONGEST = 1 << 20
 _MARK = 256
 # Below this a file is read from its beginning: searching would cost more.
 _SMALL = 1 << 16
+_TRY = re.compile(r"\d+\.\d+")
 # Processes of nginx write side by side, each with its own idea of now.
 _DISORDER = 2.0
 
@@ -39,7 +41,9 @@ class Request(t.NamedTuple):
         site: The site it was for.
         path: Its path, without the query.
         status: What was answered.
-        seconds: From its first byte to the last one of the answer.
+        seconds: What the release took, and where none was asked, from its first byte to the last one of the answer. How
+            long visitors take to send a request, or to take its answer, says nothing of a release; whoever sends slowly
+            on purpose would have it taken back.
         passed_on: Whether a release was asked, or tried to be; else nginx answered by itself.
         release: The release that answered; empty where none did.
         route: Where it was passed on to (``live``, ``slots/07``); empty in logs of before there were any.
@@ -67,7 +71,7 @@ def parse(line: bytes) -> Request | None:
             str(found["site"]),
             str(found["path"]),
             int(found["status"]),
-            float(found["seconds"]),
+            _seconds(str(found["upstream_seconds"]), float(found["seconds"])),
             found["upstream_seconds"] not in ("", "-"),
             str(found["release"]),
             str(found.get("route", "")),
@@ -75,6 +79,12 @@ def parse(line: bytes) -> Request | None:
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
+
+
+def _seconds(upstream: str, whole: float) -> float:
+    """What a release took: nginx names each try of its own (``0.001, 0.002 : 0.003``)."""
+    tries = _TRY.findall(upstream)
+    return sum(map(float, tries)) if tries else whole
 
 
 class _File:

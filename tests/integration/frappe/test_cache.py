@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
+import socket
+import threading
 import typing as t
 
 import pytest
@@ -16,6 +19,7 @@ import redis
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import cache
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache_relay import CacheRelay, Own
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.redis import Connection
 from tests.support.daemons import wait_until
 from tests.support.services import Redis
 
@@ -146,3 +150,54 @@ def test_what_waits_to_be_written_to_the_database_goes_along_once(sides: tuple[S
     assert cache.hand_over(one.bench, other.bench, NAME) == 0
     assert cache.hand_over(other.bench, other.bench, NAME) == 0
     assert other.client.llen(QUEUE) == 1204
+
+
+def test_what_a_job_takes_at_that_moment_takes_nothing_else_with_it(
+    sides: tuple[Side, Side], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = sides
+    records = [f"record {number}".encode() for number in range(700)]
+    one.client.rpush(QUEUE, *records)
+    written: list[bytes] = []
+    call = Connection.call
+
+    def disturbed(connection: Connection, *command: str | bytes) -> t.Any:
+        if command[0] == "RPUSH":
+            written.extend(t.cast("list[bytes]", one.client.lpop(QUEUE, 3)))
+        return call(connection, *command)
+
+    monkeypatch.setattr(Connection, "call", disturbed)
+    cache.hand_over(one.bench, other.bench, NAME)
+    monkeypatch.undo()
+    cache.hand_over(one.bench, other.bench, NAME)
+    assert {*written, *other.client.lrange(QUEUE, 0, -1)} == set(records)
+    assert one.client.llen(QUEUE) == 0
+
+
+def test_a_relay_begins_and_ends_whatever_answers_in_place_of_a_redis(sides: tuple[Side, Side]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as stranger:
+        answering = threading.Thread(target=_answer, args=(stranger, b"$nonsense\r\n"), daemon=True)
+        answering.start()
+        address = f"redis://127.0.0.1:{stranger.getsockname()[1]}"
+        with CacheRelay(sides[0].server.url, address, OWN):
+            pass
+        stranger.shutdown(socket.SHUT_RDWR)
+
+
+def _answer(listening: socket.socket, answer: bytes) -> None:
+    """Give the same answer to whatever is asked, until nobody can ask any more."""
+    with contextlib.suppress(OSError), contextlib.ExitStack() as open_ones:
+        while True:
+            connection = open_ones.enter_context(listening.accept()[0])
+            connection.recv(1 << 16)
+            connection.sendall(answer)
+
+
+def test_a_large_value_does_not_hold_up_what_is_removed_after_it(sides: tuple[Side, Side]) -> None:
+    one, other = sides
+    with relay(sides), redis.Redis.from_url(one.server.url, socket_timeout=120) as patient:
+        # Told as 96 MB, more than is waited for.
+        patient.set(f"{NAME}|large", b"\0" * (24 << 20))
+        other.client.set(f"{NAME}|doc", "old")
+        patient.unlink(f"{NAME}|doc")
+        wait_until(lambda: not other.client.exists(f"{NAME}|doc"), 10, "it is told")

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import shutil
 import threading
 import typing as t
 
@@ -168,6 +170,52 @@ def test_a_site_whose_deployment_died_amid_a_share_goes_back_whole(
     assert ground.get(TWO, "read") == [11]
     clean(ground)
     found.require()
+
+
+@pytest.mark.parametrize("hold", [True, False])
+def test_a_rollback_does_not_wait_for_the_end_of_a_share(
+    ground: Ground, found: As, additive: list[App], hold: bool
+) -> None:
+    """Which may be held for weeks, or have a step of hours."""
+    unit = ground.unit(TWO, additive, steps=(50,), step_wait=0 if hold else 7200, hold=hold, on_inconclusive="go_on")
+    to_do, traffic = unit.to_do(), ground.context.traffic(TWO)
+    unit.advance(PHASES[: PHASES.index("shift")], to_do, undo_on_failure=True)
+    result: list[Exception | None] = []
+    held = threading.Thread(target=_advance, args=(unit, to_do, result), daemon=True)
+    held.start()
+    wait_until(lambda: traffic.slots.percent() == 50, 60, "half of the visitors are there")
+    ground.write(TWO, 12)
+    back = threading.Thread(target=ground.roll_back, args=(TWO,), daemon=True)
+    back.start()
+    back.join(120)
+    assert not back.is_alive(), "nobody ends it"
+    held.join(60)
+    assert "a rollback ended it: the test says so" in str(result[0])
+    assert ground.journal(TWO).status == "restored"
+    assert (traffic.slots.percent(), traffic.slots.candidate()) == (0, None)
+    assert ground.get(TWO, "read") == [12]
+    clean(ground)
+    found.require()
+
+
+def test_visitors_of_a_share_that_died_go_back_where_the_backup_is_damaged(
+    ground: Ground, found: As, additive: list[App]
+) -> None:
+    for written in (False, True):
+        unit = ground.unit(TWO, additive, steps=(25,), step_wait=0, on_inconclusive="go_on")
+        ground.die(unit, shift, "move")
+        if written:
+            ground.stage.bench.sql(TWO, "INSERT INTO `tabVersion` (name) VALUES ('written since')")
+        traffic, taken = ground.context.traffic(TWO), ground.journal(TWO).last("backup")
+        assert taken is not None
+        shutil.rmtree(pathlib.Path(taken.intent["folder"]) / "database")
+        # What can't be restored is not restored, but nobody stays where nobody watches.
+        assert ground.roll_back(TWO, rollback_data=True).status == "kept"
+        assert (traffic.slots.percent(), traffic.slots.candidate()) == (0, None)
+        assert ground.get(TWO, "version") == "0.9.0"
+        assert ground.roll_back(TWO).status == "restored"
+        assert ground.get(TWO, "version") == "0.9.0"
+        ground.stage.bench.sql(TWO, "DELETE FROM `tabVersion` WHERE name = 'written since'")
 
 
 def test_a_share_that_nothing_can_be_concluded_from_is_no_pass(ground: Ground, found: As, additive: list[App]) -> None:

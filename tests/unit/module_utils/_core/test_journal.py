@@ -68,3 +68,13 @@ def test_the_order_of_deployments_is_the_servers_own(tmp_path: pathlib.Path) -> 
     journal.recall("20261120T1205")
     again = _deployed(tmp_path, ("20261120T1200", "live"))
     assert again.history() == ["20261120T1210", "20261120T1205", "20261120T1206"]
+
+
+def test_what_is_known_of_a_unit_is_its_owners_alone(tmp_path: pathlib.Path) -> None:
+    folder = tmp_path / "units" / "site1.local"
+    Journal(str(folder)).open(unit="site1.local", driver="frappe_site", deployment_id="d1", data={})
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "history", folder / "journal.json")] == [
+        0o700,
+        0o700,
+        0o600,
+    ]

@@ -150,3 +150,11 @@ def test_nobody_else_can_hold_what_is_waited_for_without_end(tmp_path: pathlib.P
     (tmp_path / "mutex").touch(mode=0o644)
     with mutex(str(tmp_path / "mutex")):
         assert (tmp_path / "mutex").stat().st_mode & 0o777 == 0o600
+
+
+def test_nobody_else_can_hold_the_lock_of_who_works_on_a_unit(tmp_path: pathlib.Path) -> None:
+    """Beside a unit's journal it lies in a folder that was open to others in versions before."""
+    path = tmp_path / "watch.flock"
+    path.touch(mode=0o644)
+    with LockFolder(str(tmp_path)).at_work("watch"):
+        assert path.stat().st_mode & 0o777 == 0o600

@@ -28,7 +28,12 @@ def test_a_check_that_can_not_be_carried_out_has_failed_and_the_others_go_on() -
     found = gather([unlucky, well])
     assert found.as_dict() == {
         "valid": False,
-        "findings": {"passed": ["is well"], "failed": ["it is broken. mend it"], "firm": [], "warnings": ["seen before"]},
+        "findings": {
+            "passed": ["is well"],
+            "failed": ["it is broken. mend it"],
+            "firm": [],
+            "warnings": ["seen before"],
+        },
     }
 
 

@@ -106,3 +106,17 @@ def test_a_unix_socket_is_asked_too(tmp_path: pathlib.Path) -> None:
 def test_an_address_that_is_none_is_told(url: str) -> None:
     with pytest.raises(LockstepError):
         redis.ask(url, "PING")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"$nonsense\r\n", b":\r\n", b"*1\r\n" * 2000, b"*99999999999\r\n", b"$99999999999999\r\n"],
+    ids=["no number", "nothing", "lists in lists", "a list without end", "a string without end"],
+)
+def test_who_speaks_like_a_redis_and_is_none_is_told_apart(server: Server, answer: bytes) -> None:
+    server.answers = [answer]
+    with (
+        redis.Connection(f"redis://127.0.0.1:{server.port}") as connection,
+        pytest.raises(LockstepError, match="is no Redis"),
+    ):
+        connection.call("PING")

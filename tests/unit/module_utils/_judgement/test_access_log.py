@@ -41,7 +41,14 @@ def numbers(requests: t.Iterable[Request]) -> list[int]:
 
 def test_a_line_says_what_nginx_wrote() -> None:
     found = parse(line(BEGIN + 0.25, route="slots/07", status=502, release="", upstream_seconds="0.001").encode())
-    assert found == Request(BEGIN + 0.25, SITE, "/app", 502, 0.05, True, "", "slots/07")
+    assert found == Request(BEGIN + 0.25, SITE, "/app", 502, 0.001, True, "", "slots/07")
+
+
+@pytest.mark.parametrize(("told", "seconds"), [("0.010", 0.01), ("0.001, 0.002 : 0.003", 0.006), ("-", 9.0), ("", 9.0)])
+def test_who_sends_a_request_slowly_does_not_make_the_release_slow(told: str, seconds: float) -> None:
+    found = parse(line(BEGIN, seconds=9.0, upstream_seconds=told).encode())
+    assert found is not None
+    assert found.seconds == pytest.approx(seconds)
 
 
 def test_a_line_of_before_there_were_routes_has_none() -> None:
