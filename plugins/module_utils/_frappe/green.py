@@ -18,7 +18,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._core import folders
+from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, folders
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.journal import Step
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import backups, impact, rehearsal_source, room
@@ -178,25 +178,48 @@ class Green:
         taken = deployment.journal.last("backup")
         if taken is None or "moment" not in taken.intent:
             raise LockstepError("the journal does not know since when nobody writes to the site")
-        since, own = taken.intent["moment"], self._own()
+        since, own, digests = taken.intent["moment"], self._own(), dict[str, str]()
         if deployment.options.backup:
-            schema, user = self._restored(own, taken.intent["folder"])
+            schema, user, digests = self._restored(own, taken.intent["folder"])
             if impact.written_since(live, since) == []:
                 step.note(unwritten_since=since)
+                self._keep(digests)
                 return user
         else:
             schema, user = own.make(*exchange.defaults(live))
         step.note(unwritten_since=impact.moment(live))
         copied = live_copy.bring_up_to_date(live, schema, user)
-        load.prove(schema, load.contents(live, copied))
+        fresh = load.contents(live, copied)
+        load.prove(schema, fresh)
+        there = tables.tables_of(tables.listing(schema.query, schema.name))
+        self._keep({name: digest for name, digest in {**digests, **fresh}.items() if name in there})
         return user
 
-    def _restored(self, own: account.OwnSchema, folder: str) -> tuple[Database, Database]:
+    def _keep(self, digests: t.Mapping[str, str]) -> None:
+        """Write down what the clone is a clone of, for whom the server's own times don't suffice."""
+        atomic.write_json(self._digests, digests)
+
+    def differing(self, database: Database) -> list[str]:
+        """The tables in which a database is not what the clone was made of, whatever the server knows of them.
+
+        Args:
+            database: The site's database, or the schema to which its tables were moved.
+        """
+        known: dict[str, str] = atomic.read_json(self._digests)
+        there = tables.tables_of(tables.listing(database.query, database.name))
+        now = load.contents(database, known.keys() & there)
+        return sorted({*(known.keys() ^ set(there)), *(name for name, digest in now.items() if digest != known[name])})
+
+    @property
+    def _digests(self) -> str:
+        return os.path.join(self._deployment.backup_folder, "clone.json")
+
+    def _restored(self, own: account.OwnSchema, folder: str) -> tuple[Database, Database, dict[str, str]]:
         manifest, dumped = backups.read(folder)["database"], os.path.join(folder, "database")
-        schema, user = rehearsal_source.filled(dumped, manifest, own)
+        schema, user, digests = rehearsal_source.filled(dumped, manifest, own)
         # By the admin: where the server logs for replication, nobody else may make triggers.
         make_equal(schema, objects.defined_by(verify.read_objects(dumped, manifest), objects.account_of(user)))
-        return schema, user
+        return schema, user, digests
 
     def _unlink(self, folder: str) -> None:
         deployment = self._deployment

@@ -97,7 +97,7 @@ class GreenExchange:
         Raises:
             LockstepError: Somebody wrote to the tables of before in the very moment of the exchange.
         """
-        _refuse(sorted(touched.updated(self._since["moment"], touched.look(self._blue))))
+        _refuse(self._written_before())
         self._green.take_down()
 
     def undo(self) -> bool:
@@ -201,10 +201,15 @@ class GreenExchange:
         """Nothing may be lost that somebody wrote since the clone was made."""
         if not self._deployment.site.is_frozen():
             raise LockstepError("somebody ended the freeze, so what users write would be lost with the exchange")
-        written = impact.written_since(self._database, self._since)
-        if written is None:
-            raise LockstepError("the database server was started meanwhile: whether somebody wrote is not known")
-        _refuse(written)
+        # What isn't known now is looked up when nobody can write to these tables any more (finish).
+        _refuse(impact.written_since(self._database, self._since) or [])
+
+    def _written_before(self) -> list[str]:
+        """The tables that somebody wrote to between the clone and the exchange."""
+        since, state = self._since, touched.look(self._blue)
+        if state.started > since["moment"] or state.closed != since["closed"]:
+            return self._green.differing(self._blue)
+        return sorted(touched.updated(since["moment"], state))
 
 
 def _refuse(written: t.Sequence[str]) -> None:

@@ -101,25 +101,27 @@ def moment(database: Database) -> dict[str, t.Any]:
     """The moment before a migration: what is written from here on is its doing.
 
     Returns:
-        ``moment`` (the server's clock) and ``empty`` (tables without a row), for :func:`touched.touched`.
+        ``moment`` (the server's clock) and ``empty`` (tables without a row), for :func:`touched.touched`; ``closed``
+        (:attr:`touched.State.closed`), for :func:`written_since`.
     """
     state = touched.look(database)
     if state.just_written():
         # The server's times are whole seconds: what users wrote in this one would count as the migration's doing.
         time.sleep(1 - state.now % 1)
         state = touched.look(database)
-    return {"moment": state.now, "empty": sorted(state.empty)}
+    return {"moment": state.now, "empty": sorted(state.empty), "closed": state.closed}
 
 
 def written_since(database: Database, began: t.Mapping[str, t.Any]) -> list[str] | None:
-    """The tables that somebody wrote to since a moment; None where that isn't known.
+    """The tables that somebody wrote to since a moment; None where that isn't known: the server may have forgotten.
 
     Args:
         database: The database.
         began: From :func:`moment`.
     """
-    found = touched.written(began["moment"], touched.look(database), began["empty"])
-    return None if found is None else sorted(found)
+    state = touched.look(database)
+    found = touched.written(began["moment"], state, began["empty"])
+    return None if found is None or state.closed != began["closed"] else sorted(found)
 
 
 def old_columns(before: t.Mapping[str, t.Any], tables: t.Iterable[str]) -> dict[str, list[str]]:

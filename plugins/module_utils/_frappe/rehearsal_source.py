@@ -80,7 +80,7 @@ def fill(deployment: SiteDeployment, site: ScratchSite) -> Copy:
     if folder is not None:
         content = backups.read(folder)
         try:
-            made = filled(os.path.join(folder, "database"), content["database"], site)
+            *made, _digests = filled(os.path.join(folder, "database"), content["database"], site)
         except LockstepError as error:
             warnings.append(f"the last backup, {os.path.basename(folder)}, could not be restored: {error.message}")
             site.remove()
@@ -101,7 +101,7 @@ def fill(deployment: SiteDeployment, site: ScratchSite) -> Copy:
     return Copy(own, name, round(age, 1), len(refreshed), seconds, dump_seconds, warnings)
 
 
-def filled(folder: str, manifest: dict[str, t.Any], copy: Copied) -> tuple[Database, Database]:
+def filled(folder: str, manifest: dict[str, t.Any], copy: Copied) -> tuple[Database, Database, dict[str, str]]:
     """Restore the tables and sequences of a backup as a restore would do it, and prove that they are what was saved.
 
     Args:
@@ -110,7 +110,7 @@ def filled(folder: str, manifest: dict[str, t.Any], copy: Copied) -> tuple[Datab
         copy: What it is for, of which nothing is there yet.
 
     Returns:
-        The schema as the admin, and as its own account.
+        The schema as the admin, and as its own account, and the digests of its tables (:func:`.load.contents`).
 
     Raises:
         LockstepError: The backup is damaged, or can't be loaded.
@@ -120,7 +120,7 @@ def filled(folder: str, manifest: dict[str, t.Any], copy: Copied) -> tuple[Datab
     remake.make_equal(own, verify.read_objects(folder, manifest), {"sequence"})
     load.load(schema, folder, manifest, digests)
     load.prove(schema, digests)
-    return schema, own
+    return schema, own, digests
 
 
 def _dump_seconds(manifest: t.Mapping[str, t.Any], live: Database) -> float:

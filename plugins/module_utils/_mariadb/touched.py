@@ -47,6 +47,8 @@ class State:
         tables: All tables.
         sequences: All sequences.
         empty: Tables without a row; TRUNCATE changes none of the times.
+        closed: How often the server has closed tables since its start to make room for others, or by order. Of one that
+            is closed it may forget when it was written to.
     """
 
     now: float
@@ -54,6 +56,7 @@ class State:
     tables: t.Mapping[str, Times]
     sequences: frozenset[str]
     empty: frozenset[str]
+    closed: float = 0.0
 
     def just_written(self) -> bool:
         """Whether a table was made or written to in the second that this was asked in."""
@@ -66,6 +69,10 @@ def look(database: Database) -> State:
         "SELECT UNIX_TIMESTAMP(NOW(6)), UNIX_TIMESTAMP(NOW(6)) - VARIABLE_VALUE"
         " FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME'"
     )[0]
+    closed = database.value(
+        "SELECT COALESCE(SUM(VARIABLE_VALUE), 0) FROM information_schema.GLOBAL_STATUS"
+        " WHERE VARIABLE_NAME IN ('TABLE_OPEN_CACHE_OVERFLOWS', 'COM_FLUSH')"
+    )
     tables: dict[str, Times] = {}
     sequences = set()
     for name, kind, created, updated in database.query(
@@ -77,7 +84,8 @@ def look(database: Database) -> State:
         else:
             tables[name or ""] = Times(float(created) if created else None, float(updated) if updated else None)
     empty = _empty(database, sorted(tables))
-    return State(float(clock[0] or 0), float(clock[1] or 0), tables, frozenset(sequences), empty)
+    now, started = (float(one or 0) for one in clock)
+    return State(now, started, tables, frozenset(sequences), empty, float(closed or 0))
 
 
 def _empty(database: Database, tables: t.Sequence[str]) -> frozenset[str]:

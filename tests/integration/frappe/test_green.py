@@ -13,9 +13,7 @@ import typing as t
 import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import (
-    room,
-)
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import green_exchange, room
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green import Green
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
@@ -296,6 +294,40 @@ def test_what_was_written_behind_the_freeze_is_not_lost_but_ends_the_deployment(
             ground.deploy(TWO, **CLONE)
     assert 800_400_000 in ground.get(TWO, "read")
     ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write` WHERE number = 800400000")
+    require_as_found(ground, found)
+
+
+def test_what_was_written_behind_the_freeze_is_found_where_the_server_has_forgotten_it(
+    ground: Ground, found: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it does of a table that it has closed for others' sake, on a server with many."""
+
+    def write() -> None:
+        write_behind(ground)
+        ground.stage.services.mariadb.sql("FLUSH TABLES")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(green_exchange.touched, "updated", lambda _since, _state: set())
+        patched.setattr(green_exchange.touched, "written", lambda _since, _state, _empty: set())
+        when(patched, SiteHealth, "run_tests", write)
+        with pytest.raises(LockstepError, match="somebody wrote to table tabCustom Write since the clone was made"):
+            ground.deploy(TWO, **CLONE)
+    assert 800_400_000 in ground.get(TWO, "read")
+    ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write` WHERE number = 800400000")
+    require_as_found(ground, found)
+
+
+def test_tables_that_a_server_has_closed_meanwhile_are_compared_and_nobody_is_blamed(
+    ground: Ground, found: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[bool] = []
+    with monkeypatch.context() as patched:
+        when(patched, SiteHealth, "run_tests", lambda: ground.stage.services.mariadb.sql("FLUSH TABLES"))
+        when(patched, Green, "differing", lambda: compared.append(True))
+        ground.deploy(TWO, **CLONE)
+    assert compared == [True]
+    assert ground.get(TWO, "version") == "1.0.0"
+    assert ground.roll_back(TWO).status == "restored"
     require_as_found(ground, found)
 
 
