@@ -7,9 +7,9 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import subprocess
-import sys
 import threading
 import time
 import typing as t
@@ -31,10 +31,10 @@ _BEGUN = {"started": True, "finished": False}
 class Begun:
     """A process like the one that Ansible leaves behind, and its file."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, user: str | None = None) -> None:
         name = f"j{time.time_ns()}"
-        command = [sys.executable, "-c", "input()", name, "3600"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE)
+        command = ["/bin/sh", "-c", "read line; :", name, "3600"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, user=user)
         self.jid = f"{name}.{self.process.pid}"
         self.file = folder / self.jid
         self.write(_BEGUN)
@@ -74,6 +74,17 @@ def test_a_process_that_is_gone_without_a_result_is_not_waited_for(begun: Begun)
     assert begun.job.wait(60) == FINISHED, "its last word counts"
     begun.file.unlink()
     assert begun.job.wait(60) == GONE
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root starts processes of another account")
+def test_a_process_of_another_account_is_not_taken_for_it(tmp_path: pathlib.Path) -> None:
+    begun = Begun(tmp_path, user="nobody")
+    try:
+        cmdline = pathlib.Path(f"/proc/{begun.process.pid}/cmdline")
+        wait_until(lambda: b"read line" in cmdline.read_bytes(), 10, "it is there with its arguments")
+        assert begun.job.wait(60) == GONE
+    finally:
+        begun.end()
 
 
 def test_the_end_is_heard_of_while_it_is_waited_for(begun: Begun) -> None:
