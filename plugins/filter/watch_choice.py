@@ -16,16 +16,9 @@ description:
   - Finds the sites that a deployment moved, and groups them by bench. With O(plan) it is that one, by what its units
     reported (the fact C(lockstep_forward)), else it is found in what servers said of their units (C(lockstep_status)).
 positional: _input, hostvars
+extends_documentation_fragment:
+  - lockstep.deploy.choice
 options:
-  _input:
-    description: Names of the units.
-    type: list
-    elements: str
-    required: true
-  hostvars:
-    description: The variable of that name.
-    type: dict
-    required: true
   deployment_id:
     description: The deployment, or V(last), where there is no O(plan).
     type: str
