@@ -41,6 +41,10 @@ _SPECIAL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 
 _AGAIN = 1.0  # seconds after which a Redis that did not answer is asked again
 _AT_MOST = 5.0  # seconds that the end waits for what was removed before
+#: Seconds after which a removal is repeated. Frappe makes some before the writer's transaction is committed, and who
+#: reads in the other release meanwhile caches once more what was before.
+_REPEATED = (1.0, 5.0, 30.0)
+_MOST_WAITING = 50_000
 _CHUNK = 65536
 #: Bytes of one command as Redis tells it, four for each that can't be printed. What takes more is not waited for.
 _LONGEST = 64 << 20
@@ -146,6 +150,43 @@ class CacheRelay:
             way.end()
 
 
+class Repeated:
+    """Removals that are made again later, each of them once for each time it is due."""
+
+    def __init__(self, clock: t.Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._waiting: list[dict[tuple[bytes, ...], float]] = [{} for _after in _REPEATED]
+
+    def add(self, command: t.Sequence[bytes]) -> None:
+        """A removal that was made just now.
+
+        Raises:
+            LockstepError: There are too many; all of the cache has to be forgotten instead.
+        """
+        now = self._clock()
+        for after, waiting in zip(_REPEATED, self._waiting):
+            # The last one counts, and is at the end of the line.
+            waiting.pop(tuple(command), None)
+            waiting[tuple(command)] = now + after
+            if len(waiting) > _MOST_WAITING:
+                raise LockstepError("more was removed from a cache than can be remembered")
+
+    def due(self) -> t.Iterator[list[bytes]]:
+        """Those whose time has come."""
+        now = self._clock()
+        for waiting in self._waiting:
+            while waiting:
+                command, moment = next(iter(waiting.items()))
+                if moment > now:
+                    break
+                del waiting[command]
+                yield list(command)
+
+    def left(self) -> list[list[bytes]]:
+        """Those whose last time has not come."""
+        return [list(command) for command in self._waiting[-1]]
+
+
 class _Way(threading.Thread):
     """From one cache to the other, however often either is lost.
 
@@ -181,6 +222,11 @@ class _Way(threading.Thread):
             self.begun.set()
 
     def _carry(self) -> None:
+        """Carry what is removed until it is over.
+
+        Raises:
+            LockstepError: One of them is lost, or tells of too much.
+        """
         with Connection(self._source) as source, Connection(self._target) as target:
             source.socket.settimeout(_AGAIN)
             source.send("MONITOR")
@@ -190,13 +236,19 @@ class _Way(threading.Thread):
                 raise LockstepError(f"Redis at {source.where} does not tell what it is told: {answer!r}")
             self._remove(target, [_LISTING, self._own.start + b"*"])
             self.begun.set()
+            repeated = Repeated()
             for line in lines:
-                command = removal(line, self._own)
+                command = removal(line, self._own) if line else None
                 if command is not None:
                     self._remove(target, command)
+                    repeated.add(command)
+                for again in repeated.due():
+                    self._remove(target, again)
+            for again in repeated.left():
+                self._remove(target, again)
 
     def _lines(self, source: Connection) -> t.Iterator[bytes]:
-        """What a Redis tells, line by line, until the last that matters."""
+        """What a Redis tells, line by line, until the last that matters; an empty one while it tells nothing."""
         parts: list[bytes] = []
         length = 0
         deadline: float | None = None
@@ -206,6 +258,7 @@ class _Way(threading.Thread):
             try:
                 part = source.socket.recv(_CHUNK)
             except socket.timeout:
+                yield b""
                 continue
             except OSError as error:
                 raise LockstepError(f"Redis at {source.where} has gone: {error}") from error

@@ -90,6 +90,19 @@ def test_it_is_carried_at_once_and_not_in_the_end(sides: tuple[Side, Side]) -> N
         wait_until(lambda: not other.client.exists(f"{NAME}|doc"), 5, "it is told")
 
 
+def test_what_a_reader_cached_before_the_writers_commit_does_not_stay(sides: tuple[Side, Side]) -> None:
+    one, other = sides
+    with relay(sides):
+        for key in ("doc", "last"):
+            other.client.set(f"{NAME}|{key}", "old")
+            one.client.unlink(f"{NAME}|{key}")
+            wait_until(lambda key=key: not other.client.exists(f"{NAME}|{key}"), 5, "it is told")
+            other.client.set(f"{NAME}|{key}", "what the reader's transaction saw")
+            if key == "doc":
+                wait_until(lambda: not other.client.exists(f"{NAME}|doc"), 10, "it is told again")
+    assert not other.client.exists(f"{NAME}|last"), "and a last time in the end"
+
+
 def test_all_that_was_removed_before_the_end_is_carried(sides: tuple[Side, Side]) -> None:
     one, other = sides
     names = [f"{NAME}|{number}" for number in range(3000)]

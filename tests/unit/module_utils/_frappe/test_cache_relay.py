@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache_relay import Own, removal
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import cache_relay
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache_relay import Own, Repeated, removal
 
 OWN = Own(b"_5e5f|", (b"_5e5f|insert_queue_for_", b"_5e5f|global_search_queue"))
 MARK = b"lockstep:relayed"
@@ -62,3 +64,31 @@ def test_what_a_script_does_is_not_carried() -> None:
 
 def test_an_address_may_have_brackets() -> None:
     assert told('"DEL" "_5e5f|a"', address="[::1]:6379") == [b"DEL", b"_5e5f|a", MARK]
+
+
+def test_a_removal_is_repeated_for_those_who_cached_what_was_before_its_commit() -> None:
+    now = [100.0]
+    repeated = Repeated(lambda: now[0])
+    repeated.add([b"UNLINK", b"a"])
+    now[0] = 100.5
+    repeated.add([b"UNLINK", b"b"])
+    assert list(repeated.due()) == []
+    now[0] = 101.0
+    assert list(repeated.due()) == [[b"UNLINK", b"a"]]
+    now[0] = 104.0
+    repeated.add([b"UNLINK", b"a"])
+    now[0] = 105.7
+    assert sorted(repeated.due()) == [[b"UNLINK", b"a"], [b"UNLINK", b"b"], [b"UNLINK", b"b"]], "a once more at 109"
+    assert repeated.left() == [[b"UNLINK", b"b"], [b"UNLINK", b"a"]]
+    now[0] = 134.0
+    list(repeated.due())
+    assert repeated.left() == []
+
+
+def test_more_removals_than_can_be_remembered_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_relay, "_MOST_WAITING", 2)
+    repeated = Repeated()
+    for name in (b"a", b"b", b"a"):
+        repeated.add([b"UNLINK", name])
+    with pytest.raises(LockstepError, match="more was removed"):
+        repeated.add([b"UNLINK", b"c"])

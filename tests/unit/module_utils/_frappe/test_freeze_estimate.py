@@ -15,9 +15,11 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.freeze_est
 MEASURED = Measured(settings=0.0, backup=4.0, migrate=10.0, verify=2.0)
 
 
-def journal(freeze: float | None, migrate: float | None) -> dict[str, t.Any]:
+def journal(freeze: float | None, migrate: float | None, exchange: float | None = None) -> dict[str, t.Any]:
     steps = [{"phase": "prepare", "seconds": 99.0}]
     steps += [{"phase": "migrate", **({"seconds": migrate} if migrate is not None else {})}]
+    if exchange is not None:
+        steps += [{"phase": "switch", "seconds": exchange + 1, "result": {"exchange_seconds": exchange}}]
     return {"data": {} if freeze is None else {"freeze_seconds": freeze}, "steps": steps}
 
 
@@ -41,5 +43,11 @@ def test_a_database_that_has_grown_is_not_backed_up_in_the_time_of_before() -> N
 
 def test_a_clone_is_made_in_the_freeze_whatever_was_made_in_the_one_before() -> None:
     cloned = MEASURED._replace(clone=6.0)
-    assert estimate(cloned, []) == 23.5
-    assert estimate(cloned, [journal(30.0, 22.0)]) == 24.0
+    assert estimate(cloned, []) == 28.5
+    assert estimate(cloned, [journal(30.0, 22.0)]) == 29.0
+
+
+def test_what_the_last_exchange_took_is_expected_of_the_next_and_of_no_freeze_without_one() -> None:
+    before = [journal(40.0, 22.0, exchange=10.0)]
+    assert estimate(MEASURED, before) == 18.0
+    assert estimate(MEASURED._replace(clone=6.0), [*before, journal(30.0, 22.0)]) == 34.0
