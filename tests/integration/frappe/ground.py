@@ -51,7 +51,7 @@ _numbers = itertools.count()
 
 def new_id() -> str:
     """The id of another deployment, later than all before it."""
-    return f"20261120T2000{next(_numbers):02d}Z-0f0f0f"
+    return f"20261120T20{next(_numbers):04d}Z-0f0f0f"
 
 
 class Ground:
