@@ -59,7 +59,7 @@ class Deployments:
         """
         units = [{"name": name, "depends_on": list(needs), "server": "s"} for name, needs in UNITS.items()]
         given = {"rollback_on_failure": True, "rollback_scope": "deployment", "rollback_data": False, **options}
-        plan = {"deployment_id": "d1", "units": units, "options": {"thaw": "unit", **given}}
+        plan = {"deployment_id": "d1", "units": units, "options": {"thaw": "unit", "watch_for": 0, **given}}
         plan.update(strategy=strategy, waves=waves)
         return self._scene.run(
             self._folder / "deploy.yml", plan=plan, failing=failing, lost=lost, window=1, lockstep_driver="recorded"
