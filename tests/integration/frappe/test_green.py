@@ -271,6 +271,14 @@ def write_behind(ground: Ground) -> None:
     ground.stage.bench.sql(TWO, f"INSERT INTO `tabCustom Write` {row}")
 
 
+def require_refused_for_a_write(ground: Ground) -> None:
+    """The deployment ends because of it, and it is there afterwards."""
+    with pytest.raises(LockstepError, match="somebody wrote to table tabCustom Write since the clone was made"):
+        ground.deploy(TWO, **CLONE)
+    assert 800_400_000 in ground.get(TWO, "read")
+    ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write` WHERE number = 800400000")
+
+
 @pytest.mark.parametrize(
     ("where", "name"),
     [
@@ -290,10 +298,7 @@ def test_what_was_written_behind_the_freeze_is_not_lost_but_ends_the_deployment(
 
     with monkeypatch.context() as patched:
         when(patched, where, name, write)
-        with pytest.raises(LockstepError, match="somebody wrote to table tabCustom Write since the clone was made"):
-            ground.deploy(TWO, **CLONE)
-    assert 800_400_000 in ground.get(TWO, "read")
-    ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write` WHERE number = 800400000")
+        require_refused_for_a_write(ground)
     require_as_found(ground, found)
 
 
@@ -310,10 +315,7 @@ def test_what_was_written_behind_the_freeze_is_found_where_the_server_has_forgot
         patched.setattr(green_exchange.touched, "updated", lambda _since, _state: set())
         patched.setattr(green_exchange.touched, "written", lambda _since, _state, _empty: set())
         when(patched, SiteHealth, "run_tests", write)
-        with pytest.raises(LockstepError, match="somebody wrote to table tabCustom Write since the clone was made"):
-            ground.deploy(TWO, **CLONE)
-    assert 800_400_000 in ground.get(TWO, "read")
-    ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write` WHERE number = 800400000")
+        require_refused_for_a_write(ground)
     require_as_found(ground, found)
 
 
