@@ -12,6 +12,7 @@ notifies of keys that are gone only where they were there, so commands are follo
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import socket
 import threading
@@ -175,10 +176,8 @@ class Repeated:
         """Those whose time has come."""
         now = self._clock()
         for waiting in self._waiting:
-            while waiting:
-                command, moment = next(iter(waiting.items()))
-                if moment > now:
-                    break
+            ripe = list(itertools.takewhile(lambda entry: entry[1] <= now, waiting.items()))
+            for command, _moment in ripe:
                 del waiting[command]
                 yield list(command)
 

@@ -158,11 +158,15 @@ class Ground:
         assert {name for name in now.keys() | content.keys() if now.get(name) != content.get(name)} == set()
         assert not self.context.locks().describe(site), "the lock is free"
         assert claims.at_work(self.context.state_dir, site) is None
-        assert not processes_with("migrate", site)
+        assert not self.migrations(site)
         number = 800_000_000 + next(_numbers)
         self.write(site, number)
         assert number in self.get(site, "read")
         self.stage.bench.sql(site, f"DELETE FROM `tabCustom Write` WHERE number = {number}")
+
+    def migrations(self, site: str) -> list[int]:
+        """Processes that migrate a site of this bench."""
+        return processes_with("migrate", site, beneath=self.stage.folder)
 
     def die(self, unit: SiteUnit, where: t.Any, name: str, *, after: bool = False) -> None:
         """Run all phases in another process that is killed, as by ``kill -9``, at a function of the driver.
@@ -235,11 +239,12 @@ def content_of(stage: Stage, database: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def processes_with(*words: str) -> list[int]:
-    """Processes that have all these words among their arguments."""
+def processes_with(*words: str, beneath: pathlib.Path = pathlib.Path("/")) -> list[int]:
+    """Processes that have all these words among their arguments, and work in a folder or beneath it."""
     found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if set(words) <= set(path.read_bytes().decode(errors="replace").split("\0")):
-                found.append(int(path.parent.name))
+            arguments = (process / "cmdline").read_bytes().decode(errors="replace").split("\0")
+            if set(words) <= set(arguments) and (process / "cwd").readlink().is_relative_to(beneath):
+                found.append(int(process.name))
     return found

@@ -19,7 +19,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit 
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import verify, watcher
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import SiteTraffic
 from tests.integration.frappe.conftest import DRIVEN
-from tests.integration.frappe.ground import As, Ground, processes_with
+from tests.integration.frappe.ground import As, Ground
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,7 @@ def test_a_killed_deployment_goes_back(ground: Ground, phase: str, where: t.Any,
     step = ground.journal(ONE).steps()[-1]
     assert (step.phase, step.record["status"]) == (phase, "started")
     if phase == "migrate":
-        assert processes_with("migrate", ONE), "the migration outlived the module"
+        assert ground.migrations(ONE), "the migration outlived the module"
     assert ground.roll_back(ONE).status == "restored"
     ground.require_as_before(ONE, before, config)
 

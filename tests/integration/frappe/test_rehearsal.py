@@ -23,7 +23,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.scratch_site import ScratchSite
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import account, live_copy, load
 from tests.integration.frappe.conftest import DRIVEN
-from tests.integration.frappe.ground import BREAKS_PATCH, As, Ground, processes_with
+from tests.integration.frappe.ground import BREAKS_PATCH, As, Ground
 from tests.integration.frappe.test_site import cut_off, dump_of, when
 from tests.integration.stage import NEW
 from tests.support.asking import ask
@@ -432,5 +432,5 @@ def test_a_release_that_serves_the_copy_badly_gets_no_site(ground: Ground, found
             rehearse(ground, TWO, apps, endpoints=endpoints)
         assert caught.value.phase == "prepare"
         require_nothing_left(ground)
-    assert not processes_with("migrate", TWO)
+    assert not ground.migrations(TWO)
     found.require()
