@@ -94,10 +94,11 @@ class Slots:
             raise LockstepError(f"{before} is a candidate already", left="traffic stays where it was")
         self.provide()
         changed = self._remember_by(sticky)
-        changed |= links.switch(self._candidate, target)
         chosen = percent // STEP
         for number, link in enumerate(self._links):
             changed |= links.switch(link, _TO_CANDIDATE if number < chosen else _TO_LIVE)
+        # Last, so that a first share begins in one step, whatever an interrupted one has left among the slots.
+        changed |= links.switch(self._candidate, target)
         return changed
 
     def gather(self) -> bool:
