@@ -102,7 +102,7 @@ def moment(database: Database) -> dict[str, t.Any]:
 
     Returns:
         ``moment`` (the server's clock) and ``empty`` (tables without a row), for :func:`touched.touched`; ``closed``
-        (:attr:`touched.State.closed`), for :func:`written_since`.
+        (:attr:`touched.State.closed`), for :func:`written_since` and :func:`has_forgotten`.
     """
     state = touched.look(database)
     if state.just_written():
@@ -121,7 +121,17 @@ def written_since(database: Database, began: t.Mapping[str, t.Any]) -> list[str]
     """
     state = touched.look(database)
     found = touched.written(began["moment"], state, began["empty"])
-    return None if found is None or state.closed != began["closed"] else sorted(found)
+    return None if found is None or state.closed != began.get("closed") else sorted(found)
+
+
+def has_forgotten(database: Database, began: t.Mapping[str, t.Any]) -> bool:
+    """Whether the server may have forgotten that a table was written to since a moment.
+
+    Args:
+        database: The database.
+        began: From :func:`moment`.
+    """
+    return touched.closed(database) != began.get("closed")
 
 
 def old_columns(before: t.Mapping[str, t.Any], tables: t.Iterable[str]) -> dict[str, list[str]]:

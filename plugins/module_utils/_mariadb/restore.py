@@ -16,7 +16,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.folders impo
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import objects
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.exchange import Ground
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.load import load, prove
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.load import contents, load, prove
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import end_orphans
@@ -100,6 +100,7 @@ def restore(
     manifest: Manifest,
     tables: t.Collection[str] | None = None,
     *,
+    compare: bool = False,
     admin: Database | None = None,
     workers: int | None = None,
     lock_timeout: float = 30.0,
@@ -115,6 +116,7 @@ def restore(
         folder: The backup.
         manifest: What was recorded when it was made.
         tables: The tables that were touched since; None for all. What is new or gone is always dropped or loaded.
+        compare: Whether others may have been touched, too: those are restored as well that are not what was backed up.
         admin: From :func:`.find_admin`.
         workers: Processes at a time; None for one per core, four at most.
         lock_timeout: Seconds to wait for those who use a table.
@@ -134,6 +136,9 @@ def restore(
     live = listing(database.query, database.name)
     refers = references(database.query, database.name)
     choice = choose(manifest, live, refers, tables)
+    if compare:
+        more = _differing(database, folder, manifest, manifest["tables"].keys() - set(choice.restored), workers)
+        choice = choose(manifest, live, refers, [*choice.restored, *more])
     digests = verify(folder, manifest, choice.restored, workers=workers)
     wanted = read_objects(folder, manifest)
     if tables is not None:
@@ -155,6 +160,15 @@ def restore(
         "connections_ended": [thread.describe() for thread in watch.ended],
         "seconds": round(time.monotonic() - began, 3),
     }
+
+
+def _differing(
+    database: Database, folder: str, manifest: Manifest, tables: t.Collection[str], workers: int | None
+) -> list[str]:
+    """Those of some tables that are not what was backed up."""
+    saved = verify(folder, manifest, tables, workers=workers)
+    now = contents(database, tables, workers=workers)
+    return [name for name in tables if now[name] != saved[name]]
 
 
 @dataclasses.dataclass

@@ -69,10 +69,6 @@ def look(database: Database) -> State:
         "SELECT UNIX_TIMESTAMP(NOW(6)), UNIX_TIMESTAMP(NOW(6)) - VARIABLE_VALUE"
         " FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'UPTIME'"
     )[0]
-    closed = database.value(
-        "SELECT COALESCE(SUM(VARIABLE_VALUE), 0) FROM information_schema.GLOBAL_STATUS"
-        " WHERE VARIABLE_NAME IN ('TABLE_OPEN_CACHE_OVERFLOWS', 'COM_FLUSH')"
-    )
     tables: dict[str, Times] = {}
     sequences = set()
     for name, kind, created, updated in database.query(
@@ -85,7 +81,16 @@ def look(database: Database) -> State:
             tables[name or ""] = Times(float(created) if created else None, float(updated) if updated else None)
     empty = _empty(database, sorted(tables))
     now, started = (float(one or 0) for one in clock)
-    return State(now, started, tables, frozenset(sequences), empty, float(closed or 0))
+    return State(now, started, tables, frozenset(sequences), empty, closed(database))
+
+
+def closed(database: Database) -> float:
+    """How often the server has closed tables, as :attr:`State.closed`."""
+    found = database.value(
+        "SELECT COALESCE(SUM(VARIABLE_VALUE), 0) FROM information_schema.GLOBAL_STATUS"
+        " WHERE VARIABLE_NAME IN ('TABLE_OPEN_CACHE_OVERFLOWS', 'COM_FLUSH')"
+    )
+    return float(found or 0)
 
 
 def _empty(database: Database, tables: t.Sequence[str]) -> frozenset[str]:

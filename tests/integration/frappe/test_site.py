@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import impact
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_traffic import Request, SiteTrafficState
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import verify
@@ -179,6 +180,26 @@ def test_a_site_whose_backup_was_damaged_since_stays_where_its_users_can_work(gr
     path.write_bytes(whole)
     ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write` WHERE number = 9")
     assert ground.roll_back(TWO).status == "restored"
+    found.require()
+
+
+def test_what_the_server_forgot_that_it_was_written_to_is_put_back_by_comparison(
+    ground: Ground, found: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server with many tables closes some for others' sake, and forgets when they were written to."""
+
+    def write_and_fail() -> None:
+        row = "(name, creation, modified, number) VALUES (900003, NOW(), NOW(), 900003)"
+        ground.stage.bench.sql(TWO, f"REPLACE INTO `tabCustom Write` {row}")
+        ground.stage.services.mariadb.sql("FLUSH TABLES")
+        raise LockstepError("the test says so")
+
+    monkeypatch.setattr(impact.touched, "written", lambda _since, _state, _empty: set())
+    when(monkeypatch, SiteHealth, "run_tests", write_and_fail)
+    with pytest.raises(LockstepError, match="the test says so"):
+        ground.deploy(TWO)
+    assert ground.journal(TWO).status == "restored"
+    assert ground.get(TWO, "read") == []
     found.require()
 
 

@@ -158,6 +158,7 @@ def put_back(deployment: SiteDeployment, step: Step) -> dict[str, t.Any]:
         LockstepError: There is no backup, or it can't be restored.
     """
     source, content, tables = _needed(deployment, step)
+    compare = _compares(deployment, step, tables)
     admin = deployment.admin()
     if admin is None:
         # Tables are dropped and loaded where they are: a reader would meet half of them.
@@ -165,7 +166,7 @@ def put_back(deployment: SiteDeployment, step: Step) -> dict[str, t.Any]:
     folder = os.path.join(source, "database")
     # Users wrote on, and the scheduler worked on, only after a thaw.
     ran = impact.jobs_ran(deployment) if deployment.journal.data.get("kept_since") else {}
-    found = restore.restore(deployment.database(), folder, content["database"], tables, admin=admin)
+    found = restore.restore(deployment.database(), folder, content["database"], tables, compare=compare, admin=admin)
     impact.note_jobs(deployment, ran)
     impact.forget(deployment)
     files = backup.restore_files(deployment, source, tables)
@@ -185,7 +186,8 @@ def obstacle(deployment: SiteDeployment) -> str | None:
     try:
         source, content, tables = _needed(deployment, step)
         saved = content["database"]["tables"]
-        chosen = None if tables is None else [name for name in tables if name in saved]
+        everything = tables is None or _compares(deployment, step, tables)
+        chosen = None if everything else [name for name in tables or () if name in saved]
         verify.verify(os.path.join(source, "database"), content["database"], chosen)
     except LockstepError as error:
         return error.message
@@ -200,6 +202,16 @@ def _needed(deployment: SiteDeployment, step: Step) -> tuple[str, dict[str, t.An
     folder = taken.intent["folder"]
     tables = impact.tables_to_restore(deployment, step.intent["began"], everything=bool(step.intent["install"]))
     return folder, backups.read(folder), tables
+
+
+def _compares(deployment: SiteDeployment, step: Step, tables: list[str] | None) -> bool:
+    """Whether tables must be compared with the backup, since the server may have forgotten what else was written to.
+
+    Not once users have written: what differs may be theirs then.
+    """
+    if tables is None or deployment.was_thawed:
+        return False
+    return impact.has_forgotten(deployment.database(), step.intent["began"])
 
 
 def _await_migration_lock(deployment: SiteDeployment) -> None:
