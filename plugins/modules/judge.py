@@ -61,7 +61,9 @@ options:
   rules:
     description:
       - When a release fails, where that shall not be as by default.
-      - V(error_rate) (0.05) in each of V(minutes) (3) with at least V(min_requests) (100) requests each.
+      - >-
+        V(error_rate) (0.05) in each of V(minutes) (3) with at least V(min_requests) (100) requests each, unless as many
+        failed in the time before.
       - >-
         V(latency_ratio) (1.5) times the median of the baseline, over V(latency_window) (180 s) with at least
         V(min_times) (200) requests on both sides, V(min_slowdown) (0.002 s), and V(significance) (0.01).

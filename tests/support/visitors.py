@@ -105,7 +105,7 @@ class Visitors:
         self._requests = {side: Requests((seed, SIDES.index(side)), release) for side, release in releases.items()}
         earlier = numpy.random.default_rng((seed, len(SIDES)))
         for seconds in earlier.lognormal(math.log(MEDIAN), 1.0, before).round(3).tolist():
-            self._record.add_before(seconds)
+            self._record.add_before(False, seconds)
 
     def figures(self, at: float, rules: Rules) -> Figures:
         """See ``sources.Source``."""

@@ -153,6 +153,7 @@ def _errors(figures: Figures, rules: Rules, most: float) -> Ruling:
         "rates": [_rounded(one.rate) for one in minutes],
         "rate": _rounded(all_of_them.rate),
         "baseline_rate": _rounded(total(figures.baseline.minutes).rate),
+        "earlier_rate": _rounded(figures.earlier.rate),
         "at_most": most,
     }
     if figures.age < rules.minutes * MINUTE:
@@ -176,6 +177,11 @@ def _errors(figures: Figures, rules: Rules, most: float) -> Ruling:
     sure = f"with {100 * statistics.CONFIDENCE:g} % confidence more than {100 * interval.lower:.1f} %"
     if interval.lower <= most:
         return Ruling(ERRORS, INCONCLUSIVE, f"{seen}, but only {sure}", numbers)
+    # Compared with the time before only: what both sides answer with errors now may be the new one's doing.
+    earlier = figures.earlier
+    if earlier.rate is not None and (earlier.requests or 0) >= rules.min_requests and interval.lower <= earlier.rate:
+        reason = f"{seen}, but {100 * earlier.rate:.1f} % did before this release came, so it is no way out to go back"
+        return Ruling(ERRORS, INCONCLUSIVE, reason, numbers)
     return Ruling(ERRORS, FAIL, f"{seen}; {sure}{_of_the_other(figures)}", numbers)
 
 

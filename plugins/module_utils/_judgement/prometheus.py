@@ -120,7 +120,7 @@ class PrometheusSource:
         self._since = since
         self._site = site
         self._before = before
-        self._earlier: Times | None = None
+        self._known_before: tuple[Times, Count] | None = None
         self._headers = {"Content-Type": "application/x-www-form-urlencoded"}
         if authorization:
             self._headers["Authorization"] = authorization
@@ -129,7 +129,7 @@ class PrometheusSource:
     def figures(self, at: float, rules: Rules) -> Figures:
         """See :meth:`Source.figures`."""
         baseline = Side() if self._sides.baseline is None else self._side(BASELINE, at, rules)
-        return Figures(self._side(CANDIDATE, at, rules), at - self._since, baseline, self._times_before())
+        return Figures(self._side(CANDIDATE, at, rules), at - self._since, baseline, *self._of_before())
 
     def _of(self, side: str, seconds: float) -> dict[str, str]:
         release = self._sides.candidate if side == CANDIDATE else self._sides.baseline
@@ -143,12 +143,15 @@ class PrometheusSource:
         minutes = tuple(Count(one, other) for one, other in zip(requests, errors))
         return Side(minutes, self._times(side, at, rules.latency_window))
 
-    def _times_before(self) -> Times:
+    def _of_before(self) -> tuple[Times, Count]:
         if self._before is None:
-            return Counted()
-        if self._earlier is None:
-            self._earlier = self._times(BASELINE, self._before.end, self._before.end - self._before.begin)
-        return self._earlier
+            return Counted(), Count()
+        if self._known_before is None:
+            end, seconds = self._before.end, self._before.end - self._before.begin
+            queries = self._of(BASELINE, seconds)
+            count = Count(self._number(queries["requests"], end), self._number(queries["errors"], end))
+            self._known_before = self._times(BASELINE, end, seconds), count
+        return self._known_before
 
     def _times(self, side: str, at: float, seconds: float) -> Times:
         queries = self._of(side, seconds)

@@ -20,7 +20,8 @@ class Rules:
 
     Args:
         error_rate: The share of requests that may fail; above it in each of ``minutes`` minutes in a row, and surely
-            above it in all of them together (Wilson), the release fails. None switches the rule off.
+            above it in all of them together (Wilson), the release fails; not if as many failed in the time before it
+            came. None switches the rule off.
         minutes: How many minutes in a row.
         min_requests: Requests a minute must have; one with fewer says nothing.
         latency_ratio: How many times the baseline's median the candidate's may be; above it, and where chance explains

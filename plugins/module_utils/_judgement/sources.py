@@ -11,7 +11,13 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement import access_log
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.access_log import AccessLog, Request
-from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.figures import Counted, Figures, Side, Tally
+from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.figures import (
+    Count,
+    Counted,
+    Figures,
+    Side,
+    Tally,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.rules import Rules
 from ansible_collections.lockstep.deploy.plugins.module_utils._judgement.sides import BASELINE, CANDIDATE, SIDES, Sides
 
@@ -51,21 +57,24 @@ class Record:
         self._since = since
         self._tallies = {side: Tally() for side in SIDES}
         self._before: dict[float, int] = {}
+        self._earlier = Count()
 
     def add(self, side: str, time: float, error: bool, seconds: float | None) -> None:
         """Count a request for a side; see :meth:`Tally.add`."""
         self._tallies[side].add(time, error, seconds)
 
-    def add_before(self, seconds: float) -> None:
-        """Count a request of the time before."""
-        self._before[seconds] = self._before.get(seconds, 0) + 1
+    def add_before(self, error: bool, seconds: float | None) -> None:
+        """Count a request of the time before; see :meth:`Tally.add`."""
+        self._earlier += Count(1, int(error))
+        if seconds is not None:
+            self._before[seconds] = self._before.get(seconds, 0) + 1
 
     def figures(self, at: float, rules: Rules) -> Figures:
         """See :meth:`Source.figures`."""
         candidate, baseline = (self._side(self._tallies[side], at, rules) for side in (CANDIDATE, BASELINE))
         for tally in self._tallies.values():
             tally.forget(at - rules.reach)
-        return Figures(candidate, at - self._since, baseline, Counted(self._before))
+        return Figures(candidate, at - self._since, baseline, Counted(self._before), self._earlier)
 
     def _side(self, tally: Tally, at: float, rules: Rules) -> Side:
         return Side(tally.minutes(at, rules.minutes), tally.times(at - rules.latency_window, at))
@@ -129,8 +138,8 @@ class LogSource:
                 side = self._sides.of(request)
                 if side is not None:
                     self._record.add(side, request.time, request.status >= _ERROR, seconds)
-            elif self._is_before(request) and seconds is not None:
-                self._record.add_before(seconds)
+            elif self._is_before(request):
+                self._record.add_before(request.status >= _ERROR, seconds)
 
     def _is_before(self, request: Request) -> bool:
         return self._before is not None and request.time < self._before.end and self._sides.was_baseline(request)

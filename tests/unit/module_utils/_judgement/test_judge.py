@@ -123,6 +123,30 @@ def test_no_errors_fail_that_any_of_the_conditions_excuses(drawn: list[tuple[int
         assert found.status == ("fail" if found.numbers["interval"][0] > 0.05 else "inconclusive")
 
 
+@pytest.mark.parametrize(
+    ("earlier", "status"),
+    [
+        (Count(), "fail"),
+        (Count(1000, 0), "fail"),
+        (Count(1000, 83), "fail"),
+        (Count(1000, 85), "inconclusive"),
+        (Count(1000, 300), "inconclusive"),
+        (Count(99, 99), "fail"),
+        (Count(1000, None), "fail"),
+        (Count(None, None), "fail"),
+    ],
+)
+def test_a_release_is_not_taken_back_for_errors_that_were_there_before_it(earlier: Count, status: str) -> None:
+    side = Side((Count(400, 40),) * 3)
+    found = judge(Figures(side, earlier=earlier), ERRORS_ONLY)
+    assert found.status == status
+    # What the old release answers in the same minutes may be the new one's doing.
+    assert judge(Figures(side, baseline=side), ERRORS_ONLY).failed
+    if status == "inconclusive":
+        rate = f"{100 * (earlier.rate or 0):.1f} %"
+        assert f"but {rate} did before this release came, so it is no way out to go back" in found.reasons[0]
+
+
 def test_errors_are_explained_by_their_numbers_and_those_of_the_other_side() -> None:
     minute = Count(400, 40, 30)
     figures = Figures(Side((minute,) * 3), baseline=Side((Count(400, 36),) * 3))
@@ -139,6 +163,7 @@ def test_errors_are_explained_by_their_numbers_and_those_of_the_other_side() -> 
         "rates": [0.1] * 3,
         "rate": 0.1,
         "baseline_rate": 0.09,
+        "earlier_rate": None,
         "at_most": 0.05,
         "interval": [0.0843, 0.1183],
     }
