@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils import status_issues
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import model
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.journaled import Part, status_of
 from ansible_collections.lockstep.deploy.plugins.plugin_utils.status_issues import again
 
 Record = t.Mapping[str, t.Any]
@@ -104,20 +105,21 @@ def newest_deployment(known: t.Iterable[Record]) -> str | None:
 def deployments(known: t.Iterable[Record]) -> list[dict[str, t.Any]]:
     """The last ten deployments that any server remembers, the newest first."""
     found: dict[str, dict[str, t.Any]] = {}
-    states: dict[str, list[str]] = {}
+    parts: dict[str, list[Part]] = {}
     for record in known:
         for journal in record.get("journals") or []:
             entry = found.setdefault(journal["deployment_id"], _entry(journal["deployment_id"]))
             entry["started_at"] = min(at for at in (entry["started_at"], journal["opened"]) if at)
             entry["units"][record["unit"]] = journal["status"]
-            states.setdefault(journal["deployment_id"], []).append(str(journal["status"]))
+            part = Part(record.get("site"), str(journal["status"]))
+            parts.setdefault(journal["deployment_id"], []).append(part)
         for past in (record.get("manifest") or {}).get("deployment_history") or []:
             entry = found.setdefault(past["deployment_id"], _entry(past["deployment_id"]))
             entry.update({name: past.get(name) for name in ("version", "deployed_at", "deployed_by", "git_sha")})
             entry["units"].setdefault(record["unit"], "live")
     for deployment_id, entry in found.items():
         # Journals are kept for a shorter time than the manifest's entries, which are written when a unit went live.
-        entry["status"] = _status_of(states.get(deployment_id) or ["live"])
+        entry["status"] = status_of(parts.get(deployment_id) or [Part(None, "live")])
     return sorted(found.values(), key=lambda entry: str(entry["deployment_id"]), reverse=True)[:_HISTORY]
 
 
@@ -277,17 +279,6 @@ def _stage(newest: str | None, running: t.Sequence[Record]) -> str | None:
 
 def _status(known: t.Sequence[Record], newest: str | None) -> str | None:
     return next((entry["status"] for entry in deployments(known) if entry["deployment_id"] == newest), None)
-
-
-def _status_of(states: t.Collection[str]) -> str:
-    """The status of a deployment (SPEC.md, J2) whose units' journals say this."""
-    if "failed" in states:
-        return "rollback_failed"
-    if "open" in states:
-        return "in_progress"
-    if model.DONE.issuperset(states):
-        return "completed"
-    return "rolled_back" if set(states) == {"restored"} else "partially_rolled_back"
 
 
 def _entry(deployment_id: str) -> dict[str, t.Any]:

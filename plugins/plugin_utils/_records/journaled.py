@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The steps in a server's journal as events' contents.
+"""What servers' journals say of a deployment: its steps as events' contents, and how it ended.
 
 A journal has one entry per step, whose ``status`` goes on from ``started`` to how it ended and, maybe, to ``undone``.
 """
@@ -56,6 +56,34 @@ def steps(entry: object) -> list[Step]:
     detail = entry.get("detail")
     before = "failed" if isinstance(detail, dict) and detail.get("error") else "completed"
     return [_step({**entry, "ended": None}, before), _step({**entry, "seconds": None}, "undone")]
+
+
+class Part(t.NamedTuple):
+    """A unit of a deployment.
+
+    Attributes:
+        site: Its site; None, or empty, for a bench.
+        status: That of its journal.
+    """
+
+    site: str | None
+    status: str
+
+
+def status_of(parts: t.Collection[Part]) -> str:
+    """The status of a deployment (SPEC.md, J2) whose units' journals say this.
+
+    A bench is kept by whoever is on it, be it the sites of others: where ours went back, it is no part of them.
+    """
+    back = any(part.site and part.status == "restored" for part in parts)
+    states = {part.status for part in parts if part.site or not (back and part.status == "kept")}
+    if "failed" in states:
+        return "rollback_failed"
+    if states - model.DONE - model.BACK - {"absent"}:
+        return "in_progress"
+    if states <= model.DONE:
+        return "completed"
+    return "rolled_back" if states <= {"restored", "absent"} else "partially_rolled_back"
 
 
 class Freezes:

@@ -18,6 +18,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records import fields, model, observe
+from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.journaled import Part, status_of
 from ansible_collections.lockstep.deploy.plugins.plugin_utils._records.rows import of_event
 
 _Record = t.Mapping[str, t.Any]
@@ -50,17 +51,6 @@ def rows(records: t.Iterable[_Record]) -> Rows:
     return found
 
 
-def status_of(states: t.Collection[str]) -> str:
-    """The status of a deployment whose journals ended in these states."""
-    if "failed" in states:
-        return "rollback_failed"
-    if any(state not in model.DONE | model.BACK | {"absent"} for state in states):
-        return "in_progress"
-    if model.DONE.issuperset(states):
-        return "completed"
-    return "rolled_back" if set(states) <= {"restored", "absent"} else "partially_rolled_back"
-
-
 def _from_manifest(manifest: object) -> dict[str, _Record]:
     history = manifest.get("deployment_history") if isinstance(manifest, dict) else None
     return {
@@ -73,7 +63,7 @@ def _from_manifest(manifest: object) -> dict[str, _Record]:
 def _deployment(deployment_id: str, units: t.Sequence[tuple[_Record, _Record]], entry: _Record) -> dict[str, t.Any]:
     started = [at for _record, journal in units if (at := _time(journal.get("opened")))]
     ended = [at for _record, journal in units if (at := _time(journal.get("closed")))]
-    status = status_of([str(journal.get("status")) for _record, journal in units])
+    status = status_of([Part(record.get("site"), str(journal.get("status"))) for record, journal in units])
     first, last = min(started, default=None), max(ended, default=None)
     over = last if status != "in_progress" else None
     return {

@@ -640,6 +640,22 @@ def test_a_rebuilt_deployment_has_the_status_its_journals_say(
     assert found["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("site", "bench", "status"),
+    [
+        ("restored", "kept", "rolled_back"),
+        ("kept", "kept", "partially_rolled_back"),
+        ("restored", "live", "partially_rolled_back"),
+        ("live", "kept", "partially_rolled_back"),
+    ],
+)
+def test_a_bench_that_stays_for_sites_of_others_makes_no_rollback_partial(
+    ledger: Ledger, site: str, bench: str, status: str
+) -> None:
+    ledger.rebuild([record("site1.local", journal(site)), {**record("bench@server", journal(bench)), "site": None}])
+    assert known(ledger)["status"] == status
+
+
 def test_records_that_are_none_are_left_out(ledger: Ledger) -> None:
     bad: list[dict[str, t.Any]] = [
         {},

@@ -217,6 +217,12 @@ def test_the_deployments_of_all_servers_are_put_together() -> None:
     assert found[2]["units"] == {SITE: "live", "site2.local": "live"}
 
 
+def test_a_bench_that_stays_for_sites_of_others_makes_no_rollback_partial() -> None:
+    bench = {**info("bench@app1", journal(ONE, "kept")), "site": None}
+    found = report(info(SITE, journal(ONE, "restored")), bench, history=True)["history"]
+    assert [entry["status"] for entry in found] == ["rolled_back"]
+
+
 def test_ten_deployments_are_told_the_newest_first() -> None:
     journals = [journal(f"202611{day:02}T100000Z-aaaaaa") for day in range(1, 29)]
     found = report(info(SITE, *journals), history=True)["history"]
