@@ -22,6 +22,7 @@ class _Row:
     before: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     after: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     freeze: float | None = None
+    way: str | None = None
     began: str | None = None
     took: float | None = None
     changed: bool = False
@@ -51,16 +52,19 @@ class Summary:
         row.before = event.versions.get("before") or row.before
         row.after = event.versions.get("after") or row.after
         row.changed = row.changed or event.changed
-        row.freeze = row.freeze if event.freeze_seconds is None else event.freeze_seconds
-        if event.kind == "started" and event.direction == "forward":
-            row.began, row.state = event.at, "running"
+        # A run that only goes back hears from the journals of the freeze on the way forward, which was not its own.
+        if row.way == "forward" and event.freeze_seconds is not None:
+            row.freeze = event.freeze_seconds
+        if event.kind == "started" and row.way in (None, event.direction):
+            row.way, row.began = event.direction, event.at
+            row.state = "running" if event.direction == "forward" else row.state
         elif event.kind == "state" and event.state is not None:
             row.state = event.state
         elif event.kind in ("failed", "unreachable", "withheld"):
             row.state = row.state if row.state in model.BACK else event.kind
-        if event.kind == "finished" and event.direction == "forward":
+        if event.kind == "finished" and event.direction == row.way:
             row.took = model.seconds_between(row.began, event.at)
-            if event.status == "completed":
+            if event.direction == "forward" and event.status == "completed":
                 row.state = "live"
 
     def lines(self) -> list[str]:
