@@ -41,7 +41,7 @@ UNHEALTHY: t.Mapping[str, str] = {**_OLD, "custom_app": "v1.0.0-unhealthy"}
 
 #: A bench keeps what the runs before went to, or back from.
 _KEPT_RELEASES = 4
-_PAUSE = 0.05
+_PAUSE = 0.15
 
 
 @dataclasses.dataclass

@@ -86,7 +86,7 @@ class Watched:
             return dict(connection.execute("SELECT * FROM deployments ORDER BY id DESC LIMIT 1").fetchone())
 
     def client(self) -> Client:
-        return Client(self.stage.bench.http_port, SITES, pause=0.05)
+        return Client(self.stage.bench.http_port, SITES, pause=0.5)
 
 
 @pytest.fixture(scope="module")
