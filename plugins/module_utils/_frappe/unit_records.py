@@ -89,8 +89,7 @@ class UnitRecords:
 
     def _watch(self) -> dict[str, t.Any] | None:
         """The watch of the newest deployment; None if it was not watched."""
-        found = WatchRecord(self._context.unit_folder(self._unit)).read()
-        return found if found and found["deployment_id"] == self._journal.deployment_id else None
+        return WatchRecord(self._context.unit_folder(self._unit)).told_of(self._journal.deployment_id)
 
     def _release(self) -> Release | None:
         """Where a site's traffic goes; for a bench, the newest release that any of its sites is on."""

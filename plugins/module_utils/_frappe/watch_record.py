@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import atomic, clock
+from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.lock import LockFolder, holder
 
 #: It is watched right now; the process that did is gone.
@@ -21,6 +22,7 @@ PASSED, INCONCLUSIVE, FAILED, ENDED, SUPERSEDED = "passed", "inconclusive", "fai
 BROKEN = "broken"
 
 _LOCK = "watch"
+_KEYS = {"deployment_id", "status", "reasons", "began", "until"}
 
 
 class WatchRecord:
@@ -51,9 +53,23 @@ class WatchRecord:
         found = self._content()
         return {**found, "status": ABANDONED} if found and found["status"] == WATCHING else found
 
+    def told_of(self, deployment_id: str | None) -> dict[str, t.Any] | None:
+        """The watch of a deployment, for people; None if it was not watched.
+
+        A record that can't be read is told as broken, without times: it is no reason to tell nothing of the unit, and
+        nothing that a rollback needs.
+        """
+        try:
+            found = self.read()
+        except LockstepError as error:
+            return {"deployment_id": deployment_id, "status": BROKEN, "reasons": [error.message], "until": None}
+        return found if found and found["deployment_id"] == deployment_id else None
+
     def _content(self) -> dict[str, t.Any] | None:
-        found: dict[str, t.Any] | None = atomic.read_json(self._path)
-        return found
+        found = atomic.read_json(self._path)
+        if found is not None and not (isinstance(found, dict) and found.keys() >= _KEYS):
+            raise LockstepError(f"{self._path} is no record of a watch")
+        return t.cast("dict[str, t.Any] | None", found)
 
     @property
     def is_watched(self) -> bool:

@@ -231,3 +231,19 @@ def test_a_record_whose_process_is_gone_says_so(bench: Bench) -> None:
     with record.hold(0):
         assert (record.read() or {})["status"] == "watching"
         assert (pathlib.Path(bench.unit_folder(SITES[0])) / "watch.flock").read_text() == str(os.getpid())
+
+
+@pytest.mark.parametrize("damaged", ["", '{"status": "watch', "[]", "{}", '{"deployment_id": "d1"}', "\0\0"])
+def test_a_damaged_record_is_told_and_the_next_watch_mends_it(bench: Bench, damaged: str) -> None:
+    record = bench.watch().record
+    path = pathlib.Path(bench.unit_folder(SITES[0]), "watch.json")
+    path.write_text(damaged)
+    with pytest.raises(LockstepError, match=r"watch\.json"):
+        record.read()
+    told = record.told_of(ID)
+    assert told is not None
+    assert (told["status"], told["deployment_id"], told["until"]) == ("broken", ID, None)
+    assert "watch.json" in told["reasons"][0]
+    assert bench.watched()["status"] == "passed"
+    assert record.told_of(ID) == record.read()
+    assert record.told_of("d2") is None
