@@ -19,7 +19,8 @@ CONNECTION_LOST = (2006, 2013, 1927, 4031, 1053)  # gone away, lost, killed, idl
 STATEMENT_TIMEOUT = 1969
 NO_SUCH_TABLE = 1146
 INVALID_VIEW = 1356
-DEFINER_REFUSED = (1227, 1449, 4085)  # needs SUPER or SET USER; the definer is gone; needs SET USER
+NEEDS_PRIVILEGE = 1227
+DEFINER_REFUSED = (NEEDS_PRIVILEGE, 1449, 4085)  # needs SUPER or SET USER; the definer is gone; needs SET USER
 
 _SAYINGS = {
     (2002, 2003, 2005): "the database server at {where} does not answer",

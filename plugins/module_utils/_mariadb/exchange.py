@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import os
@@ -14,7 +15,11 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import objects
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import LOCK_TIMEOUT, DatabaseError
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import (
+    LOCK_TIMEOUT,
+    NEEDS_PRIVILEGE,
+    DatabaseError,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote, text
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import mark
@@ -64,7 +69,14 @@ class Ground:
         if drops:
             self.patiently(*drops)
 
-    def exchange(self, leaving: t.Sequence[str], old: Database, coming: t.Sequence[str], fresh: Database) -> None:
+    def exchange(
+        self,
+        leaving: t.Sequence[str],
+        old: Database,
+        coming: t.Sequence[str],
+        fresh: Database,
+        passing: t.Sequence[str] = (),
+    ) -> None:
         """Move tables out of the database and others into it, in one statement.
 
         Args:
@@ -72,8 +84,10 @@ class Ground:
             old: The schema they go to.
             coming: Tables of another schema, among them such as have the names of those that leave.
             fresh: The schema they come from.
+            passing: Tables that go from there to where those go that leave.
         """
         renames = [f"{self._site.table(name)} TO {old.table(name)}" for name in leaving]
+        renames += [f"{fresh.table(name)} TO {old.table(name)}" for name in passing]
         renames += [f"{fresh.table(name)} TO {self._site.table(name)}" for name in coming]
         if renames:
             self.patiently("RENAME TABLE " + ", ".join(renames))
@@ -84,16 +98,25 @@ class Ground:
         Raises:
             DatabaseError: Somebody uses one for longer; who, is in the message.
         """
-        name = self._site.name
-        try:
-            settings = f"lock_wait_timeout = {max(1, math.ceil(self._lock_timeout))}, @mark = {mark(name, 0)}"
+        settings = f"lock_wait_timeout = {max(1, math.ceil(self._lock_timeout))}, @mark = {mark(self._site.name, 0)}"
+        with self.explained():
             self._site.execute(f"SET SESSION {settings}", *statements)
+
+    @contextlib.contextmanager
+    def explained(self) -> t.Iterator[None]:
+        """Say who uses a table for too long, where that is why something can't be done.
+
+        Raises:
+            DatabaseError: Somebody does.
+        """
+        try:
+            yield
         except DatabaseError as error:
             if error.number != LOCK_TIMEOUT:
                 raise
             raise DatabaseError(
-                f"a table of {name} is in use for {self._lock_timeout:g} s, so it can't be {self._verb}: it is"
-                f" {blockers(self._database, ())}",
+                f"a table of {self._site.name} is in use for {self._lock_timeout:g} s, so it can't be {self._verb}: it"
+                f" is {blockers(self._database, ())}",
                 number=LOCK_TIMEOUT,
             ) from error
 
@@ -178,6 +201,46 @@ def bound_to_itself(schema: Database, content: Content) -> list[str]:
     return found
 
 
+def tied(schema: Database) -> set[str]:
+    """The tables of a schema that have foreign keys, or to which some refer."""
+    rows = schema.query(
+        "SELECT TABLE_NAME, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"
+        f" WHERE CONSTRAINT_SCHEMA = {text(schema.name)}"
+    )
+    return {str(name) for row in rows for name in row}
+
+
+def bound_to_others(server: Database, name: str) -> list[str]:
+    """Tables with foreign keys between a database and others: these follow a table wherever it is moved.
+
+    Args:
+        server: The server, as somebody who may look at as much of it as can be.
+        name: The database.
+    """
+    try:
+        # What the other way finds by opening every table of the server, InnoDB has at hand.
+        rows = server.query(
+            f"SELECT * FROM (SELECT {_part('FOR_NAME', 1)} AS one, {_part('FOR_NAME', -1)}, {_part('REF_NAME', 1)} AS"
+            f" other, {_part('REF_NAME', -1)} FROM information_schema.INNODB_SYS_FOREIGN WHERE"
+            " SUBSTRING_INDEX(FOR_NAME, '/', 1) <> SUBSTRING_INDEX(REF_NAME, '/', 1)) AS found"
+            f" WHERE {text(name)} IN (one, other)"
+        )
+    except DatabaseError as error:
+        if error.number != NEEDS_PRIVILEGE:
+            raise
+        rows = server.query(
+            "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, UNIQUE_CONSTRAINT_SCHEMA, REFERENCED_TABLE_NAME"
+            " FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA <> UNIQUE_CONSTRAINT_SCHEMA"
+            f" AND {text(name)} IN (CONSTRAINT_SCHEMA, UNIQUE_CONSTRAINT_SCHEMA)"
+        )
+    return [f"table {table} of {one}, with a foreign key to {there} of {other}," for one, table, other, there in rows]
+
+
+def _part(column: str, part: int) -> str:
+    """Schema (1) or table (-1) of a name as InnoDB has it: schema/table, in the letters that files may have."""
+    return f"CONVERT(CAST(SUBSTRING_INDEX({column}, '/', {part}) AS BINARY) USING filename)"
+
+
 class WholeExchange:
     """All tables of a database exchanged for those of another schema, with everything else that belongs to them.
 
@@ -195,13 +258,14 @@ class WholeExchange:
         self._site = admin.schema(database.name)
         self._lock_timeout = lock_timeout
 
-    def run(self, content: Content, fresh: Database, old: Database) -> Remade:
+    def run(self, content: Content, fresh: Database, old: Database, staying: t.Collection[str] = frozenset()) -> Remade:
         """Exchange. Writes must be blocked meanwhile; the caller sees to that.
 
         Args:
             content: What the database shall be afterwards.
             fresh: Where the tables come from, as the admin.
             old: Where those that are there go to, as the admin; has no tables.
+            staying: Tables that stay what they are; those of their names go there from ``fresh``, too.
 
         Raises:
             LockstepError: Somebody uses a table for too long, and the tables are where they were. Or the database is
@@ -209,30 +273,44 @@ class WholeExchange:
         """
         ground = self._ground(self._site)
         now = listing(self._site.query, self._site.name)
-        leaving, coming = tables_of(now), content.tables
+        leaving, coming = (
+            [name for name in names if name not in staying] for names in (tables_of(now), content.tables)
+        )
         # Columns may have their defaults from them.
-        make_equal(self._site, content.others, {"sequence"})
+        self._make_equal(content.others, {"sequence"})
         in_the_way = {name: now[name].kind for name in coming if name in now and not now[name].has_rows}
-        with Watcher(self._database, self._admin) as watch:
-            watch.of_process(os.getpid())
+        with self._watched():
             self._ground(fresh).clear_names(coming, {})
             ground.clear_names(leaving, in_the_way)
-            ground.exchange(leaving, old, coming, fresh)
+            ground.exchange(leaving, old, coming, fresh, sorted(staying))
         return self.settle(content)
 
     def settle(self, content: Content) -> Remade:
         """Make everything but the tables what it shall be, and see whether it is.
 
         Raises:
-            LockstepError: It is not.
+            LockstepError: It is not, or somebody uses a table for too long that a trigger has to be made for.
         """
         self._ground(self._site).set_defaults(content.charset, content.collation)
-        remade = make_equal(self._site, content.others)
+        with self._watched():
+            remade = self._make_equal(content.others)
         found = set(tables_of(listing(self._site.query, self._site.name)))
         if found != set(content.tables):
             names = ", ".join(sorted(found ^ set(content.tables))[:5])
             raise LockstepError(f"after the exchange {self._site.name} has not the tables it shall have: {names}")
         return remade
+
+    def _make_equal(self, others: t.Sequence[Definition], kinds: t.Collection[str] | None = None) -> Remade:
+        # Who uses a table keeps its triggers from being made, too.
+        with Ground(self._site, self._database, self._lock_timeout, "given its triggers").explained():
+            return make_equal(self._site, others, kinds, self._lock_timeout)
+
+    @contextlib.contextmanager
+    def _watched(self) -> t.Iterator[None]:
+        """End the site's own connections that keep a table for long, see :class:`.Watcher`."""
+        with Watcher(self._database, self._admin) as watch:
+            watch.of_process(os.getpid())
+            yield
 
     def _ground(self, schema: Database) -> Ground:
         return Ground(schema, self._database, self._lock_timeout, "exchanged")

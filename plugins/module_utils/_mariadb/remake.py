@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import objects
@@ -53,16 +54,24 @@ def _further(saved: Definition, live: Definition) -> Definition:
     return dataclasses.replace(saved, next_value=str(choose(int(saved.next_value), int(live.next_value))))
 
 
-def make_equal(database: Database, wanted: t.Sequence[Definition], kinds: t.Collection[str] | None = None) -> Remade:
+def make_equal(
+    database: Database,
+    wanted: t.Sequence[Definition],
+    kinds: t.Collection[str] | None = None,
+    lock_timeout: float = 30.0,
+) -> Remade:
     """Drop what is new, make what is missing or different. A second run does nothing.
+
+    A trigger can't be made while somebody uses its table, and who comes meanwhile waits behind: not for ever.
 
     Args:
         database: The database, as its own user or an admin.
         wanted: All that there shall be, of all kinds.
         kinds: Only these kinds; None for all.
+        lock_timeout: Seconds to wait for those who use a table, a view or a sequence.
 
     Raises:
-        DatabaseError: The server refuses one.
+        DatabaseError: The server refuses one, or somebody uses one for longer.
     """
     live = {one.key: one for one in objects.read(database, listing(database.query, database.name))}
     goal = {one.key: one for one in wanted}
@@ -75,6 +84,7 @@ def make_equal(database: Database, wanted: t.Sequence[Definition], kinds: t.Coll
     differing |= {key for key, one in goal.items() if one.kind == "trigger" and one.table in tables}
     done = Remade()
     with Session(database) as session:
+        session.execute(f"SET SESSION lock_wait_timeout = {max(1, math.ceil(lock_timeout))}")
         for one in sorted(live.values(), key=_drop_order):
             if one.key not in goal or (one.key in differing and one.kind not in ("view", "sequence")):
                 session.execute(one.dropped())

@@ -16,8 +16,10 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client im
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import DatabaseError
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.exchange import (
     Content,
+    Ground,
     WholeExchange,
     bound_to_itself,
+    bound_to_others,
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
 from tests.integration.mariadb.scene import NASTY, Repeat, Site
@@ -123,6 +125,28 @@ def test_a_table_in_use_ends_it_in_time_and_all_tables_are_where_they_were(both:
     assert both.site.content() == found
 
 
+def test_so_does_one_that_somebody_uses_before_its_triggers_are_back_and_it_goes_back_later(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = both.site.content()
+    before, after = both.contents()
+    exchange = Ground.exchange
+    with Session(both.site.root.schema(both.site.database.name)) as other:
+
+        def exchanged(ground: Ground, *schemas: t.Any) -> None:
+            exchange(ground, *schemas)
+            other.execute("BEGIN")
+            other.execute("SELECT * FROM parent")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Ground, "exchange", exchanged)
+            with pytest.raises(DatabaseError, match="is in use for 1 s, so it can't be given its triggers"):
+                both.exchange(lock_timeout=1).run(after, both.green, both.blue)
+    again = scratch.make_schema(both.site.root, both.green.name, "utf8mb4", "utf8mb4_unicode_ci")
+    both.exchange().run(before, both.blue, again)
+    assert both.site.content() == found
+
+
 def test_readers_never_fail_meanwhile(both: Both) -> None:
     migrate(both.user)
     before, after = both.contents()
@@ -147,3 +171,23 @@ def test_what_names_the_copy_is_found_before(both: Both) -> None:
     )
     _before, after = both.contents()
     assert bound_to_itself(both.green, after) == ["function named", "column id of table bound"]
+
+
+def test_foreign_keys_from_and_to_other_databases_are_found(site: Site) -> None:
+    site.fill("CREATE TABLE `tabSales Order` (id int PRIMARY KEY)")
+    own, elsewhere = site.database.name, "report-ing"
+    site.root.execute(
+        f"CREATE DATABASE `{elsewhere}`",
+        f"CREATE TABLE `{elsewhere}`.facts (id int PRIMARY KEY, about int REFERENCES `{own}`.`tabSales Order` (id))",
+        f"CREATE TABLE `{own}`.cited (fact int REFERENCES `{elsewhere}`.facts (id), own int)",
+    )
+    try:
+        found = {
+            f"table facts of {elsewhere}, with a foreign key to tabSales Order of {own},",
+            f"table cited of {own}, with a foreign key to facts of {elsewhere},",
+        }
+        assert set(bound_to_others(site.root, own)) == found
+        assert bound_to_others(site.root, "other") == []
+        assert len(bound_to_others(site.database.schema(""), own)) == 1, "who may not ask InnoDB sees their own"
+    finally:
+        site.root.execute("SET SESSION foreign_key_checks = 0", f"DROP DATABASE `{elsewhere}`")
