@@ -102,6 +102,7 @@ class Green:
         schema = admin.schema(database.name)
         bound = exchange.bound_to_itself(schema, exchange.Content.of(schema))
         _refuse(bound, "names the database that it is in, and would go on to do so in a clone")
+        _refuse(exchange.bound_to_others(admin, database.name), "would go with the tables of before")
         room.require_room(admin, database, ROOM, "that is migrated beside it", _INSTEAD)
 
     def make(self, step: Step) -> dict[str, t.Any]:

@@ -25,10 +25,12 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green import Green, require_admin
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import drain_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import objects, scratch, tables, touched
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.exchange import (
     Content,
     WholeExchange,
     bound_to_itself,
+    tied,
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import end_orphans
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade
@@ -37,6 +39,9 @@ _PURPOSE = "blue"
 
 #: What the journal has once nobody needs blue any more: that it has no tables says nothing from there on.
 _DROPPED = "blue_dropped"
+
+#: What the result of a switch has whose tables were exchanged back.
+EXCHANGED_BACK = "exchanged_back"
 
 
 class GreenExchange:
@@ -58,7 +63,7 @@ class GreenExchange:
         """Whether the site's tables are those that were the clone's."""
         if not self._was_begun():
             return False
-        if self._deployment.journal.data.get(_DROPPED):
+        if self._deployment.journal.data.get(_DROPPED) or self._is_past():
             return True
         # Its client may have been killed while the statement waits for somebody who uses a table.
         end_orphans(self._admin, self._database.name)
@@ -103,6 +108,9 @@ class GreenExchange:
     def undo(self) -> bool:
         """Put the site's own tables back, unless users may have written since: then the rollback decides.
 
+        A table that somebody wrote to behind the freeze stays, if the migration did not touch it: a restore would leave
+        it alone as well.
+
         Returns:
             Whether tables were exchanged back.
 
@@ -119,7 +127,7 @@ class GreenExchange:
         if self._deployment.was_thawed:
             return False
         green = scratch.make_schema(self._admin, self._green.schema().name, before.charset, before.collation)
-        whole.run(before, self._blue, green)
+        whole.run(before, self._blue, green, self._written_after())
         return True
 
     def drop_blue(self) -> None:
@@ -139,6 +147,16 @@ class GreenExchange:
 
     def _was_begun(self) -> bool:
         return any(step.phase == "switch" and "exchange" in step.intent for step in self._deployment.journal.steps())
+
+    def _is_past(self) -> bool:
+        """Whether users have written since to what was the clone's: nothing is exchanged back from there on.
+
+        Blue says nothing any more, since nobody needs it: another deployment may have taken its place, or somebody who
+        cleans up may have dropped it.
+        """
+        switches = [step.result for step in self._deployment.journal.steps() if step.phase == "switch"]
+        exchanged = any("exchange_seconds" in one and not one.get(EXCHANGED_BACK) for one in switches)
+        return exchanged and self._deployment.was_thawed
 
     def _hand_over(self) -> None:
         """Let the new release have the site itself, and the site what the release made for it outside of the database.
@@ -167,7 +185,8 @@ class GreenExchange:
         # Before anything of it is done, and never again: later, triggers may be dropped already.
         if not os.path.exists(self._contents):
             self._write_contents()
-        step.note(exchange=True)
+        state = touched.look(self._green.schema())
+        step.note(exchange={"moment": state.now, "closed": state.closed})
         self._require_unwritten()
         before, after = self._content("before"), self._content("after")
         scratch.make_schema(self._admin, self._blue.name, before.charset, before.collation)
@@ -206,9 +225,32 @@ class GreenExchange:
 
     def _written_before(self) -> list[str]:
         """The tables that somebody wrote to between the clone and the exchange."""
-        since, state = self._since, touched.look(self._blue)
+        return self._written(self._blue, self._since)
+
+    def _written_after(self) -> set[str]:
+        """The tables that somebody wrote to since the exchange, but for those that the migration touched.
+
+        Foreign keys would go on to refer to tables that leave: what has any goes back with them.
+        """
+        journal = self._deployment.journal
+        switches = [step.intent["exchange"] for step in journal.steps() if "exchange" in step.intent]
+        migrate = journal.last("migrate")
+        if migrate is None:
+            return set()
+        began, everything = migrate.intent["began"], bool(migrate.intent["install"])
+        theirs = impact.tables_to_restore(self._deployment, began, everything=everything)
+        if theirs is None:
+            return set()
+        site = self._admin.schema(self._database.name)
+        untouched = set(self._content("before").tables).intersection(self._content("after").tables).difference(theirs)
+        found = untouched.intersection(self._written(site, switches[-1]))
+        return found - tied(site) if found else found
+
+    def _written(self, schema: Database, since: t.Mapping[str, t.Any]) -> list[str]:
+        """The tables of a schema that somebody wrote to since a moment; they may have been moved there since."""
+        state = touched.look(schema)
         if state.started > since["moment"] or state.closed != since["closed"]:
-            return self._green.differing(self._blue)
+            return self._green.differing(schema)
         return sorted(touched.updated(since["moment"], state))
 
 

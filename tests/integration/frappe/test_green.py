@@ -19,7 +19,8 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green impo
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.placement import Placement
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_unit import PHASES
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import account, load, watcher
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import account, load, scratch, watcher
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.exchange import Ground as Tables
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import SiteTraffic
 from tests.integration.frappe.conftest import DRIVEN
@@ -66,6 +67,12 @@ def now_at(ground: Ground) -> str:
     [[moment]] = ground.stage.services.mariadb.sql("SELECT NOW() + INTERVAL 1 SECOND")
     ground.stage.services.mariadb.sql("DO SLEEP(1.1)")
     return str(moment)
+
+
+def write_behind(ground: Ground) -> None:
+    """A write that no freeze keeps out, as of a job that a reader has started."""
+    row = "(name, creation, modified, number) VALUES (800400000, NOW(), NOW(), 800400000)"
+    ground.stage.bench.sql(TWO, f"INSERT INTO `tabCustom Write` {row}")
 
 
 def test_a_migrated_clone_becomes_the_database_and_nobody_misses_anything(ground: Ground, found: As) -> None:
@@ -189,6 +196,7 @@ def test_a_failure_after_the_switch_exchanges_the_tables_back(
         from_outside(health, release)
         if not exchanged:
             exchanged.append("tabCustom Label" in ground.content(TWO))
+            write_behind(ground)
             raise LockstepError("it answers, but the test says no")
 
     with monkeypatch.context() as patched, Client(ground.stage.bench.http_port, [TWO], TOUCHED) as client:
@@ -198,6 +206,8 @@ def test_a_failure_after_the_switch_exchanges_the_tables_back(
     assert (caught.value.phase, exchanged) == ("switch", [True])
     seen = client.sites[TWO]
     assert (seen.failed_reads, seen.failed_writes, client.lost(TWO)) == ([], [], [])
+    assert 800_400_000 in ground.get(TWO, "read"), "what a job wrote meanwhile is kept, where the migration was not"
+    ground.stage.bench.sql(TWO, "DELETE FROM `tabCustom Write` WHERE number = 800400000")
     forget_notes(ground)
     require_as_found(ground, found)
 
@@ -263,12 +273,6 @@ def test_triggers_views_sequences_routines_and_events_are_the_sites_own_there_an
         bench.sql(TWO, "DROP TABLE own_log; DROP TRIGGER own_trigger; DROP VIEW own_view; DROP SEQUENCE own_sequence")
         bench.sql(TWO, "DROP FUNCTION own_function; DROP EVENT own_event")
     require_as_found(ground, found)
-
-
-def write_behind(ground: Ground) -> None:
-    """A write that no freeze keeps out, as of a job that a reader has started."""
-    row = "(name, creation, modified, number) VALUES (800400000, NOW(), NOW(), 800400000)"
-    ground.stage.bench.sql(TWO, f"INSERT INTO `tabCustom Write` {row}")
 
 
 def require_refused_for_a_write(ground: Ground) -> None:
@@ -402,10 +406,20 @@ def test_what_can_not_be_cloned_is_refused_before_anybody_is_frozen(
         require_refused("table kept keeps its history")
     finally:
         ground.stage.bench.sql(TWO, "DROP TABLE kept")
+    ground.stage.services.mariadb.sql(
+        f"CREATE DATABASE reporting; CREATE TABLE reporting.facts (note varchar(140) COLLATE utf8mb4_unicode_ci,"
+        f" FOREIGN KEY (note) REFERENCES {found.config['db_name']}.`tabCustom Note` (name))"
+    )
+    try:
+        require_refused("table facts of reporting, with a foreign key to tabCustom Note of .* would go with the tables")
+    finally:
+        ground.stage.services.mariadb.sql("DROP DATABASE reporting")
     require_as_found(ground, found)
 
 
-def test_the_freeze_to_expect_has_the_clone_in_it(ground: Ground, found: As) -> None:
+def test_the_freeze_to_expect_has_the_clone_in_it_and_the_way_back_needs_nothing_beside_the_backup(
+    ground: Ground, found: As
+) -> None:
     unit = ground.unit(TWO, rehearsal="always", freeze="auto", **CLONE)
     unit.advance(UP_TO_THAW[:1], unit.to_do(), undo_on_failure=True)
     told = unit.journal.data["rehearsal"]
@@ -414,5 +428,9 @@ def test_the_freeze_to_expect_has_the_clone_in_it(ground: Ground, found: As) -> 
     again.advance([*UP_TO_THAW[1:], "thaw"], again.to_do(), undo_on_failure=True)
     frozen = again.journal.data["freeze_seconds"]
     assert frozen / 3 < told["freeze_seconds"] < 3 * frozen + 2
+    # Of what the site's tables were before nobody has need since the thaw, and the way back knows that.
+    name = found.config["db_name"]
+    blue = scratch.scratch_name(Database(name, name, ""), "blue")
+    ground.stage.services.mariadb.sql(f"DROP DATABASE {blue}")
     assert ground.roll_back(TWO).status == "restored"
     require_as_found(ground, found)

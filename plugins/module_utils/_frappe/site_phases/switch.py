@@ -17,7 +17,10 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import imp
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.cache import clear_cache, hand_over
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import SiteDeployment
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green_exchange import GreenExchange
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green_exchange import (
+    EXCHANGED_BACK,
+    GreenExchange,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging
@@ -75,7 +78,7 @@ class Switch(Phase):
             # Its caches are of these very tables, but for what it read in the moment before visitors were taken along.
             move(deployment, after, before)
             clear_cache(deployment.old, deployment.site.name)
-            return {"action": "switched back, tables exchanged", "release": before.id}
+            return {"action": "switched back, tables exchanged", "release": before.id, EXCHANGED_BACK: True}
         # Nobody reads through this release yet, and what it cached is from before.
         clear_cache(deployment.context.bench(before), deployment.site.name)
         move(deployment, after, before)
