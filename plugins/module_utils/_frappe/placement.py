@@ -47,8 +47,7 @@ class Placement:
         return os.path.exists(os.path.join(self.data, CONFIG))
 
     def is_active(self, bench: Bench) -> bool:
-        place = self._place(bench)
-        return os.path.isdir(place) and not os.path.islink(place)
+        return self._is_folder(bench) and os.path.lexists(os.path.join(self._place(bench), CONFIG))
 
     def adopt(self, bench: Bench) -> bool:
         """Move a site's folder out of its bench, which stays active; readers and writers notice nothing.
@@ -92,6 +91,7 @@ class Placement:
     def add_passive(self, bench: Bench) -> bool:
         """Let a bench serve the site without its scheduler seeing it."""
         place = self._place(bench)
+        self._clear_litter(bench)
         if os.path.lexists(place):
             return False
         folders.link(place, self.data, self._user)
@@ -114,6 +114,7 @@ class Placement:
             return
         self._clear_spare()
         if found is None:
+            self._clear_litter(bench)
             folders.link(self._place(bench), folder, self._user)
             atomic.fsync_dir(bench.sites_folder)
             return
@@ -154,6 +155,19 @@ class Placement:
         atomic.exchange(self._spare, self._place(bench))
         self._collect(self._spare)
         folders.remove_tree(self._spare, os.path.dirname(self._spare))
+
+    def _is_folder(self, bench: Bench) -> bool:
+        place = self._place(bench)
+        return os.path.isdir(place) and not os.path.islink(place)
+
+    def _clear_litter(self, bench: Bench) -> None:
+        """Remove what a bench made under the site's name after the site was taken out of it.
+
+        A job of a migration that failed still runs when its deployment is undone, and makes the folders that it writes
+        to. Frappe takes no folder without a configuration for a site.
+        """
+        if self._is_folder(bench) and not self.is_active(bench):
+            folders.remove_tree(self._place(bench), bench.sites_folder)
 
     def _place(self, bench: Bench) -> str:
         return os.path.join(bench.sites_folder, self._site)

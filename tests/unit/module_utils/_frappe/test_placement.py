@@ -270,3 +270,26 @@ def test_who_reads_meanwhile_finds_the_site_or_its_clone(adopted: Place) -> None
     over.set()
     reader.join()
     assert seen <= {str(CONFIG), str({"db_name": "green"})}
+
+
+@pytest.mark.parametrize("cloned", [False, True], ids=["the site", "its clone"])
+def test_what_a_late_job_made_under_the_sites_name_is_not_in_the_way_of_the_next_deployment(
+    adopted: Place, cloned: bool
+) -> None:
+    placement, new = adopted.placement, adopted.new
+    placement.add_passive(new)
+    placement.remove_passive(new)
+    late = pathlib.Path(new.sites_folder, SITE, "indexes", "web_routes")
+    late.mkdir(parents=True)
+    (late / "MAIN.json").write_text("[]")
+    assert not placement.is_active(new), "it has no configuration"
+    if cloned:
+        folder = os.path.join(adopted.layout.clones, "green")
+        placement.clone(folder, json.dumps(CONFIG))
+        placement.lead(new, folder)
+        assert placement.leads_to(new) == folder
+    else:
+        assert placement.add_passive(new)
+        assert placement.leads_to(new) == placement.data
+    assert adopted.config(new) == CONFIG
+    assert not os.path.exists(os.path.join(placement.data, "indexes"))
