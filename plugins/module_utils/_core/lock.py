@@ -142,8 +142,10 @@ class LockFolder:
         found = self._read(held.name)
         if found.get("owner") != held.owner or found.get("token") != held.token:
             now = found.get("owner") or "nobody"
+            # A rollback has the id of what it takes back.
+            changed = "was taken over" if now == held.owner else f"is held by {now}, no longer by {held.owner}"
             raise LockstepError(
-                f"fenced off: the lock of {held.name} is held by {now}, no longer by {held.owner}",
+                f"fenced off: the lock of {held.name} {changed}",
                 left="this step changed nothing",
                 hint="look at playbooks/status.yml",
             )

@@ -31,8 +31,9 @@ DUMP = ("mariadb-dump", "mysqldump")
 # Statements end with this instead of a semicolon, which the bodies of triggers and routines are full of.
 DELIMITER = "//lockstep//"
 
-# One SQL mode and time zone for all that we say ourselves, whatever the server's are.
-INIT = "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00', wait_timeout=28800"
+# One SQL mode and time zone for all that we say ourselves, whatever the server's are. Who has locked a table, or keeps
+# a transaction open, is waited for, but not for a day, the server's own patience: a site may be frozen meanwhile.
+INIT = "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00', wait_timeout=28800, lock_wait_timeout=300"
 
 _CELL = re.compile(rb'<row>|<field name="[^"]*"(?:( xsi:nil="true") />|>(.*?)</field>)', re.DOTALL)
 

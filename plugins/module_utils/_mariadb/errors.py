@@ -12,6 +12,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors impor
 
 # `ERROR 1205 (HY000) at line 3: …` (client), `mariadb-dump: Got error: 1045: "…"`, `… Couldn't execute '…': … (1146)`.
 _NUMBER = re.compile(r"(?:ERROR|[Ee]rror:?) (\d{4})\b|\((\d{4})\)\s*$", re.MULTILINE)
+_NO_ROOM = re.compile(r"\bErrcode: 28\b|\berrno: (?:28|135)\b")
 
 UNKNOWN_THREAD = 1094
 LOCK_TIMEOUT = 1205
@@ -20,6 +21,7 @@ STATEMENT_TIMEOUT = 1969
 NO_SUCH_TABLE = 1146
 INVALID_VIEW = 1356
 NEEDS_PRIVILEGE = 1227
+DISK_FULL = 1021
 DEFINER_REFUSED = (NEEDS_PRIVILEGE, 1449, 4085)  # needs SUPER or SET USER; the definer is gone; needs SET USER
 
 _SAYINGS = {
@@ -32,7 +34,7 @@ _SAYINGS = {
     (LOCK_TIMEOUT,): "a table of {name} is locked by somebody else",
     (STATEMENT_TIMEOUT,): "a query in {name} took longer than it may",
     (1153, 2020): "the database server at {where} refuses a row as too large: raise its max_allowed_packet",
-    (1021, 1114, 28): "the disk of the database server at {where} is full",
+    (DISK_FULL, 1114, 28): "the disk of the database server at {where} is full",
     (1290, 1836): "the database server at {where} is read-only",
 }
 
@@ -62,8 +64,10 @@ def explain(printed: str, *, where: str, user: str, name: str) -> DatabaseError:
     found = _NUMBER.search(printed)
     number = int(found.group(1) or found.group(2)) if found else None
     detail = "\n".join(lines[-5:]) or None
+    # Of what it can't write the server tells the file first, and why in brackets.
+    meant = DISK_FULL if _NO_ROOM.search(printed) else number
     for numbers, saying in _SAYINGS.items():
-        if number in numbers:
+        if meant in numbers:
             return DatabaseError(saying.format(where=where, user=user, name=name), number=number, detail=detail)
     last = lines[-1] if lines else "its client ended without a word"
     return DatabaseError(f"database {name} at {where}: {last}", number=number, detail=detail)

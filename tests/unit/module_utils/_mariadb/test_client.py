@@ -99,6 +99,16 @@ def test_statements_end_with_something_no_routine_holds() -> None:
         ),
         ("mysqldump: Error 2013: Lost connection to server during query when dumping table", 2013, "was lost"),
         ("ERROR 1064 (42000) at line 3: You have an error in your SQL syntax", 1064, "You have an error"),
+        (
+            "ERROR 3 (HY000) at line 17: Error writing file './a/b.frm' (Errcode: 28 \"No space left on device\")",
+            None,
+            "the disk of the database server at db.example.com:3307 is full",
+        ),
+        (
+            "ERROR 1025 (HY000): Error on rename of './a/b' to './c/b' (errno: 135 \"No more room in record file\")",
+            1025,
+            "is full",
+        ),
         ("Killed", None, "database shop at db.example.com:3307: Killed"),
         ("", None, "its client ended without a word"),
     ],
