@@ -29,13 +29,18 @@ class Disk:
         self.folder = folder
         self._filler = folder / "filler"
 
-    def fill(self) -> None:
-        """Take all the room that is left."""
+    def fill(self, but: int = 0) -> None:
+        """Take all the room that is left.
+
+        Args:
+            but: Bytes that stay free.
+        """
         with open(self._filler, "ab", buffering=0) as handle:
             for size in (_PIECE, 1):
                 with contextlib.suppress(_Full):
                     while True:
                         _write(handle, bytes(size))
+        os.truncate(self._filler, self._filler.stat().st_size - but)
 
     def empty(self) -> None:
         """Give back what :meth:`fill` took."""

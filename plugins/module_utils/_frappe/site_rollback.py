@@ -97,13 +97,15 @@ class SiteRollback:
             if not self.needed():
                 locks.release(held)
                 return []
-            if self.journal.deployment_id != self._deployment_id:
-                self.journal.recall(self._deployment_id)
+            closed = self.journal.status in CLOSED
+            try:
+                before = self._take_up()
+            except BaseException:
+                # Nobody knows that anything was begun, so nobody may be kept out for it.
+                if closed:
+                    locks.release(held)
+                raise
             options = Options.recorded(self.journal)
-            before = self.journal.status
-            self.journal.content["status"] = "open"
-            self.journal.data.update(rollback_reason=self._reason)
-            self.journal.save()
             deployment = SiteDeployment(self._context, self._site, self.journal, options)
             transaction = Transaction(
                 unit=self._unit, journal=self.journal, locks=locks, held=held, phases=phases_of(deployment)
@@ -123,6 +125,16 @@ class SiteRollback:
                 # Its bench may stay as it is, as with only=SITE; a release that no site is on has nothing to run for.
                 Processes(self._context).stop_if_unused(deployment.after)
             return done
+
+    def _take_up(self) -> str:
+        """Write down that the deployment is taken back from now on; what its status was."""
+        if self.journal.deployment_id != self._deployment_id:
+            self.journal.recall(self._deployment_id)
+        before = self.journal.status
+        self.journal.content["status"] = "open"
+        self.journal.data.update(rollback_reason=self._reason)
+        self.journal.save()
+        return before
 
     def _call_back(self) -> None:
         """Have who shares visitors out at this moment take them all back: a share may be held for weeks."""

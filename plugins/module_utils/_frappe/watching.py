@@ -107,8 +107,12 @@ class SiteWatch:
                 over = _Over(BROKEN, _could_not(error))
             if over.status == FAILED:
                 failed.tell(self.unit)
-            figures = judging.summary() if judging else {}
-            return self.record.close(begun, status=over.status, reasons=[over.reason], figures=figures)
+            found = {"status": over.status, "reasons": [over.reason], "figures": judging.summary() if judging else {}}
+            try:
+                return self.record.close(begun, **found)
+            except LockstepError as error:
+                # What was seen is as true where there is no room to write it down.
+                return {**begun, **found, "reasons": [over.reason, error.message]}
 
     def end(self, reason: str) -> Record | None:
         """Have it end, and wait for that; what was written down, None if it was never watched."""

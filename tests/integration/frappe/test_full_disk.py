@@ -108,3 +108,11 @@ def test_a_frozen_site_is_thawed_although_there_is_no_room_for_records(
     found.require()
     monkeypatch.undo()
     assert ground.deploy(SITE).state() == "retired", "with room again it goes well"
+    cramped.state.fill(but=8192)
+    try:
+        with pytest.raises(LockstepError, match=r"journal\.json could not be written: No space left on device"):
+            ground.roll_back(SITE)
+    finally:
+        cramped.state.empty()
+    assert ground.journal(SITE).status == "live", "a rollback that could not be written down has not begun"
+    assert not ground.context.locks().describe(SITE), "and locks nobody out"

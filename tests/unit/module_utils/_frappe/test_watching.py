@@ -247,3 +247,19 @@ def test_a_damaged_record_is_told_and_the_next_watch_mends_it(bench: Bench, dama
     assert bench.watched()["status"] == "passed"
     assert record.told_of(ID) == record.read()
     assert record.told_of("d2") is None
+
+
+def test_a_release_that_does_badly_is_told_where_there_is_no_room_to_write_it_down(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_found: object) -> None:
+        raise LockstepError("watch.json could not be written: No space left on device")
+
+    monkeypatch.setattr(watching.WatchRecord, "close", full)
+    bench.looks[SITES[0]] = [refuse]
+    found = bench.watched()
+    assert found["status"] == "failed"
+    assert found["reasons"] == [
+        "errors: 9 % of the requests failed",
+        "watch.json could not be written: No space left on device",
+    ]
