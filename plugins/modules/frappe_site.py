@@ -161,7 +161,8 @@ options:
       - With V(clone) it is a copy, made of the backup that was just taken, which becomes the site's own in one step
         when it was verified. Readers see nothing of the migration, and one that fails needs no restore.
         Writes are blocked for longer, by what the copy takes.
-      - V(clone) excludes O(steps), and needs a database account as for O(rehearsal).
+      - V(clone) excludes O(steps), and needs a database account as for O(rehearsal). A database with foreign keys to or
+        from others is refused, and so is one that keeps the history of its tables.
     type: str
     choices: [shared, clone]
     default: shared

@@ -34,6 +34,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.exchange 
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import end_orphans
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.schema import snapshot
 
 _PURPOSE = "blue"
 
@@ -244,7 +245,10 @@ class GreenExchange:
         site = self._admin.schema(self._database.name)
         untouched = set(self._content("before").tables).intersection(self._content("after").tables).difference(theirs)
         found = untouched.intersection(self._written(site, switches[-1]))
-        return found - tied(site) if found else found
+        if not found:
+            return found
+        now, then = snapshot(site)["tables"], snapshot(self._blue)["tables"]
+        return {name for name in found if now[name] == then[name]} - tied(site)
 
     def _written(self, schema: Database, since: t.Mapping[str, t.Any]) -> list[str]:
         """The tables of a schema that somebody wrote to since a moment; they may have been moved there since."""

@@ -191,7 +191,7 @@ class _Task:
         site = admin.schema(self.database.name)
         ground = self._ground(site)
         ground.set_defaults(self.manifest["charset"], self.manifest["collation"])
-        make_equal(site, self.wanted, {"sequence"})
+        make_equal(site, self.wanted, {"sequence"}, self.lock_timeout)
         with self._scratch(admin, "restore") as fresh, self._scratch(admin, "restore, old tables") as old:
             load(fresh, self.folder, self.manifest, self.choice.restored, workers=self.workers)
             prove(fresh, self.digests, workers=self.workers)
@@ -199,14 +199,14 @@ class _Task:
             now = listing(site.query, site.name)
             leaving = [name for name in [*self.choice.restored, *self.choice.dropped] if name in now]
             ground.exchange(leaving, old, self.choice.restored, fresh)
-            return make_equal(site, self.wanted)
+            return make_equal(site, self.wanted, lock_timeout=self.lock_timeout)
 
     def in_place(self) -> Remade:
         """Replace the tables where they are."""
         site = self.database
         ground = self._ground(site)
         ground.set_defaults(self.manifest["charset"], self.manifest["collation"])
-        make_equal(site, self.wanted, {"sequence"})
+        make_equal(site, self.wanted, {"sequence"}, self.lock_timeout)
         ground.clear_names(self._moved(), self.choice.in_the_way)
         if self.choice.dropped:
             names = ", ".join(quote(name) for name in self.choice.dropped)
@@ -220,7 +220,7 @@ class _Task:
             lock_timeout=self.lock_timeout,
         )
         prove(site, self.digests, workers=self.workers)
-        return make_equal(site, self.wanted)
+        return make_equal(site, self.wanted, lock_timeout=self.lock_timeout)
 
     def _scratch(self, admin: Database, purpose: str) -> t.ContextManager[Database]:
         return scratch_schema(admin, self.database, purpose, self.manifest["charset"], self.manifest["collation"])
