@@ -24,7 +24,7 @@ run_on() {
     local version=$1 python=$2 venv=.build/cores/$1
     printf '\n=== Python %s\n' "$version"
     VENV=$venv PYTHON=$python tests/tooling/setup.sh test
-    "$venv/bin/ansible" --version | head -n 1
+    "$venv/bin/ansible" --version | sed -n 1p
     PATH="$PWD/$venv/bin:$PATH" "$venv/bin/python" -m pytest -n auto tests/unit tests/integration/strategy
 }
 
