@@ -43,8 +43,10 @@ _SPECIAL = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b"}
 _AGAIN = 1.0  # seconds after which a Redis that did not answer is asked again
 _AT_MOST = 5.0  # seconds that the end waits for what was removed before
 #: Seconds after which a removal is repeated. Frappe makes some before the writer's transaction is committed, and who
-#: reads in the other release meanwhile caches once more what was before.
-_REPEATED = (1.0, 5.0, 30.0)
+#: reads in the other release meanwhile caches once more what was before. Most requests commit soon after; a job does
+#: not always.
+_REPEATED = (0.2, 1.0, 5.0, 30.0)
+_SHORTEST = 0.01  # seconds that a Redis is listened to before what is due is done
 _MOST_WAITING = 50_000
 _CHUNK = 65536
 #: Bytes of one command as Redis tells it, four for each that can't be printed. What takes more is not waited for.
@@ -181,6 +183,11 @@ class Repeated:
                 del waiting[command]
                 yield list(command)
 
+    def patience(self) -> float:
+        """Seconds until the next one is due, or until somebody has to look again; never none at all."""
+        moments = [next(iter(waiting.values())) for waiting in self._waiting if waiting]
+        return min(_AGAIN, max(_SHORTEST, min(moments) - self._clock())) if moments else _AGAIN
+
     def left(self) -> list[list[bytes]]:
         """Those whose last time has not come."""
         return [list(command) for command in self._waiting[-1]]
@@ -227,15 +234,14 @@ class _Way(threading.Thread):
             LockstepError: One of them is lost, or tells of too much.
         """
         with Connection(self._source) as source, Connection(self._target) as target:
-            source.socket.settimeout(_AGAIN)
+            repeated = Repeated()
             source.send("MONITOR")
-            lines = self._lines(source)
+            lines = self._lines(source, repeated.patience)
             answer = next(lines, b"")
             if answer != b"+OK":
                 raise LockstepError(f"Redis at {source.where} does not tell what it is told: {answer!r}")
             self._remove(target, [_LISTING, self._own.start + b"*"])
             self.begun.set()
-            repeated = Repeated()
             for line in lines:
                 command = removal(line, self._own) if line else None
                 if command is not None:
@@ -246,14 +252,20 @@ class _Way(threading.Thread):
             for again in repeated.left():
                 self._remove(target, again)
 
-    def _lines(self, source: Connection) -> t.Iterator[bytes]:
-        """What a Redis tells, line by line, until the last that matters; an empty one while it tells nothing."""
+    def _lines(self, source: Connection, patience: t.Callable[[], float]) -> t.Iterator[bytes]:
+        """What a Redis tells, line by line, until the last that matters; an empty one while it tells nothing.
+
+        Args:
+            source: The Redis.
+            patience: Says for how many seconds it may tell nothing until an empty line comes.
+        """
         parts: list[bytes] = []
         length = 0
         deadline: float | None = None
         while deadline is None or time.monotonic() < deadline:
             if self._over.is_set() and deadline is None:
                 deadline = time.monotonic() + _AT_MOST
+            source.socket.settimeout(patience())
             try:
                 part = source.socket.recv(_CHUNK)
             except socket.timeout:

@@ -71,18 +71,39 @@ def test_a_removal_is_repeated_for_those_who_cached_what_was_before_its_commit()
     repeated = Repeated(lambda: now[0])
     repeated.add([b"UNLINK", b"a"])
     now[0] = 100.5
+    assert list(repeated.due()) == [[b"UNLINK", b"a"]], "most requests are committed by then"
     repeated.add([b"UNLINK", b"b"])
     assert list(repeated.due()) == []
     now[0] = 101.0
-    assert list(repeated.due()) == [[b"UNLINK", b"a"]]
+    assert sorted(repeated.due()) == [[b"UNLINK", b"a"], [b"UNLINK", b"b"]]
     now[0] = 104.0
+    assert list(repeated.due()) == [[b"UNLINK", b"b"]]
     repeated.add([b"UNLINK", b"a"])
     now[0] = 105.7
-    assert sorted(repeated.due()) == [[b"UNLINK", b"a"], [b"UNLINK", b"b"], [b"UNLINK", b"b"]], "a once more at 109"
+    done = [[b"UNLINK", b"a"], [b"UNLINK", b"a"], [b"UNLINK", b"b"]]
+    assert sorted(repeated.due()) == done, "a once more at 109"
     assert repeated.left() == [[b"UNLINK", b"b"], [b"UNLINK", b"a"]]
     now[0] = 134.0
     list(repeated.due())
     assert repeated.left() == []
+
+
+def test_nobody_waits_for_longer_than_until_the_next_removal_is_due() -> None:
+    now = [100.0]
+    repeated = Repeated(lambda: now[0])
+    assert repeated.patience() == 1.0, "as long as for a Redis that is away"
+    repeated.add([b"UNLINK", b"a"])
+    assert repeated.patience() == pytest.approx(0.2)
+    now[0] = 100.15
+    repeated.add([b"UNLINK", b"b"])
+    assert repeated.patience() == pytest.approx(0.05)
+    now[0] = 100.4
+    assert 0 < repeated.patience() < 0.05, "without any, a socket would not be waited for at all"
+    list(repeated.due())
+    assert repeated.patience() == pytest.approx(0.6)
+    now[0] = 101.2
+    list(repeated.due())
+    assert repeated.patience() == 1.0, "the next one is due in four seconds"
 
 
 def test_more_removals_than_can_be_remembered_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
