@@ -333,7 +333,10 @@ def generate_hash(length: int = 10) -> str:
 
 
 def get_system_settings(key: str) -> t.Any:
-    return local.db.get_single_value("System Settings", key) if local.db else None
+    """One of the site's settings; all of them are cached, so a request may find them where their table is gone."""
+    if not local.db:
+        return None
+    return local.cache.get_value("system_settings", lambda: local.db.get_singles_dict("System Settings")).get(key)
 
 
 def as_json(value: t.Any) -> str:

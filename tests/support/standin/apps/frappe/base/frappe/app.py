@@ -106,7 +106,7 @@ def _open_site(request: Request) -> None:
         frappe.local.db.begin(read_only=True)
     frappe.local.form_dict = frappe._dict(request.form)
     authenticate(request.cookies, request.authorization)
-    frappe.get_system_settings("time_zone")  # every request reads settings: without tables none succeeds
+    frappe.get_system_settings("time_zone")  # every request reads settings: with tables and cache gone none succeeds
 
 
 def _modules() -> dict[str, list[str]]:

@@ -146,13 +146,17 @@ class Database:
         where, values = _where(filters)
         self.sql(f"DELETE FROM `tab{doctype}`{where}", values)
 
+    def get_singles_dict(self, doctype: str) -> dict[str, t.Any]:
+        return dict(self.sql("SELECT field, value FROM `tabSingles` WHERE doctype = %s", (doctype,)))
+
     def get_single_value(self, doctype: str, field: str) -> t.Any:
-        rows = self.sql("SELECT value FROM `tabSingles` WHERE doctype = %s AND field = %s", (doctype, field))
-        return rows[0][0] if rows else None
+        return self.get_singles_dict(doctype).get(field)
 
     def set_single_value(self, doctype: str, field: str, value: t.Any) -> None:
         self.sql("DELETE FROM `tabSingles` WHERE doctype = %s AND field = %s", (doctype, field))
         self.sql("INSERT INTO `tabSingles` (doctype, field, value) VALUES (%s, %s, %s)", (doctype, field, value))
+        if doctype == "System Settings":
+            frappe.local.cache.delete_value("system_settings")
 
     def get_global(self, key: str) -> str | None:
         """A default of the whole site; cached, so a restored database needs a cleared cache."""

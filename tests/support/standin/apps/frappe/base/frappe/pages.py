@@ -25,7 +25,8 @@ def page(route: str) -> str:
     tags = [f'<link type="text/css" rel="stylesheet" href="{known.get(name, name)}">' for name in styles]
     tags += [f'<script type="text/javascript" src="{known.get(name, name)}"></script>' for name in scripts]
     tags.append(f"<script>frappe.boot = {json.dumps({'sitename': frappe.local.site, 'assets_json': known})};</script>")
-    title = html.escape(route.title())
+    site = frappe.local.db.get_single_value("Website Settings", "app_name") or "Frappe"
+    title = html.escape(f"{route.title()} - {site}")
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>\n'
         + "\n".join(tags)

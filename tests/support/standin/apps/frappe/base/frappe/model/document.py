@@ -60,8 +60,7 @@ def get_doc(*args: t.Any, **kwargs: t.Any) -> Document:
         return Document(kwargs)
     doctype, name = args[0], args[1] if len(args) > 1 else args[0]
     if name == doctype and _is_single(doctype):
-        rows = frappe.local.db.sql("SELECT field, value FROM `tabSingles` WHERE doctype = %s", (doctype,))
-        return Document({"doctype": doctype, "name": doctype, **dict(rows)})
+        return Document({"doctype": doctype, "name": doctype, **frappe.local.db.get_singles_dict(doctype)})
     rows = frappe.local.db.sql(f"SELECT * FROM `tab{doctype}` WHERE name = %s", (name,), as_dict=True)
     if not rows:
         raise frappe.DoesNotExistError(f"{doctype} {name} not found")
