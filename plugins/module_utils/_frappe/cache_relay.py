@@ -46,6 +46,10 @@ _AT_MOST = 5.0  # seconds that the end waits for what was removed before
 #: reads in the other release meanwhile caches once more what was before. Most requests commit soon after; a job does
 #: not always.
 _REPEATED = (0.2, 1.0, 5.0, 30.0)
+#: The same for what a function returned (Frappe's ``redis_cache``). Frappe asks whether there is any, and then for it:
+#: a removal in between fails the request. Its keys begin with the function's name, and expire.
+_OF_FUNCTIONS = (5.0,)
+_FUNCTION = re.compile(rb"[^|]*\|[a-z_]\w*(?:\.[\w<>]+)+(?:::|\*)")
 _SHORTEST = 0.01  # seconds that a Redis is listened to before what is due is done
 _MOST_WAITING = 50_000
 _CHUNK = 65536
@@ -166,8 +170,10 @@ class Repeated:
         Raises:
             LockstepError: There are too many; all of the cache has to be forgotten instead.
         """
-        now = self._clock()
+        now, moments = self._clock(), _moments(command)
         for after, waiting in zip(_REPEATED, self._waiting):
+            if after not in moments:
+                continue
             # The last one counts, and is at the end of the line.
             waiting.pop(tuple(command), None)
             waiting[tuple(command)] = now + after
@@ -190,7 +196,13 @@ class Repeated:
 
     def left(self) -> list[list[bytes]]:
         """Those whose last time has not come."""
-        return [list(command) for command in self._waiting[-1]]
+        return [list(command) for command in dict.fromkeys(itertools.chain(*self._waiting))]
+
+
+def _moments(command: t.Sequence[bytes]) -> tuple[float, ...]:
+    """Seconds after which a removal is repeated."""
+    keys = [key for key in command[1:] if key != _MARK]
+    return _OF_FUNCTIONS if all(map(_FUNCTION.match, keys)) else _REPEATED
 
 
 class _Way(threading.Thread):
