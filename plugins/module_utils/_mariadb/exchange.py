@@ -26,7 +26,10 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans i
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import blockers
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal, never_back
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import listing, tables_of
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.watcher import Watcher
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.watcher import Watcher, let_readers_end
+
+#: Seconds that readers are waited for who began before the tables that come were made. Most requests take less.
+_READERS = 5.0
 
 
 class Ground:
@@ -79,6 +82,8 @@ class Ground:
     ) -> None:
         """Move tables out of the database and others into it, in one statement.
 
+        Who reads at that moment reads what was before, to the end; whoever takes long may fail.
+
         Args:
             leaving: Tables of the database.
             old: The schema they go to.
@@ -90,6 +95,7 @@ class Ground:
         renames += [f"{fresh.table(name)} TO {old.table(name)}" for name in passing]
         renames += [f"{fresh.table(name)} TO {self._site.table(name)}" for name in coming]
         if renames:
+            let_readers_end(self._site, self._database, _READERS)
             self.patiently("RENAME TABLE " + ", ".join(renames))
 
     def patiently(self, *statements: str) -> None:

@@ -104,6 +104,26 @@ def lock_holders(ask: Ask, schema: str) -> dict[int, set[str]] | None:
     return found
 
 
+def reading(ask: Ask, database: Database) -> set[tuple[int, str]] | None:
+    """The transactions of a database's own user in it: connection and beginning.
+
+    Args:
+        ask: ``query`` of somebody who may see all transactions (PROCESS).
+        database: The database, as its own user.
+
+    Returns:
+        None to whoever may not see them.
+    """
+    try:
+        rows = ask("SELECT trx_mysql_thread_id, trx_started FROM information_schema.INNODB_TRX")
+    except DatabaseError as error:
+        if error.number is None or error.number >= 2000:
+            raise
+        return None
+    own = {thread.id for thread in threads(ask, [database.user]) if thread.schema == database.name}
+    return {(int(number or 0), started or "") for number, started in rows if int(number or 0) in own}
+
+
 def blockers(database: Database, ours: t.Collection[int]) -> str:
     """Name those who keep us from locking a database's tables.
 

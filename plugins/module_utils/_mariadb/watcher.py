@@ -20,11 +20,13 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processli
     Ask,
     Thread,
     lock_holders,
+    reading,
     threads,
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
 
 _INTERVAL = 0.25  # seconds between two looks
+_LOOK_AGAIN = 0.12  # seconds between two looks at transactions; the server makes their list anew after 0.1 s
 _BLOCKED = 2.0  # seconds a migration's statement waits before somebody is ended for it
 _BLOCKED_LONG = 10.0  # seconds after which also those are ended who don't seem to use the table
 
@@ -77,6 +79,25 @@ def wait_for_old_connections(
                     f"{len(left)} connections to {database.name} did not end within {timeout:g} s: {named}{more}"
                 )
             time.sleep(_INTERVAL)
+
+
+def let_readers_end(admin: Database, database: Database, seconds: float) -> None:
+    """Wait until those transactions have ended that are under way now.
+
+    What they read is of before. A table that was made since then can't be read in them (error 1412), so where one takes
+    the name of another, their requests fail.
+
+    Args:
+        admin: Who may see all transactions; where nobody may, nobody is waited for.
+        database: The database, as its own user, whose transactions are meant.
+        seconds: How long to wait at most.
+    """
+    deadline = time.monotonic() + seconds
+    with Session(admin) as session:
+        left = reading(session.query, database)
+        while left and time.monotonic() < deadline:
+            time.sleep(_LOOK_AGAIN)
+            left &= reading(session.query, database) or set()
 
 
 def _own_threads(ask: Ask, database: Database) -> list[Thread]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import json
 import os
@@ -30,7 +31,9 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch i
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.verify import verify
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.watcher import let_readers_end
 from tests.integration.mariadb.scene import NASTY, PASSWORD, Repeat, Site, idle_transaction, python
+from tests.support.daemons import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -143,6 +146,32 @@ def test_tables_that_foreign_keys_connect_are_exchanged_together(full: Site, fol
         full.database.execute("INSERT INTO child VALUES (99, 77)")
     full.database.execute("DELETE FROM parent WHERE id = 1")
     assert full.database.value("SELECT COUNT(*) FROM child") == "1"
+
+
+def test_a_request_that_began_before_reads_on_to_its_end(site: Site, folder: str) -> None:
+    site.fill("CREATE TABLE a AS SELECT 1 AS i", "CREATE TABLE b AS SELECT 2 AS i")
+    manifest = backup(site.database, folder)
+    site.fill("UPDATE a SET i = 3")
+    with Session(site.database) as request:
+        request.execute("START TRANSACTION READ ONLY")
+        request.query("SELECT i FROM b")
+        with concurrent.futures.ThreadPoolExecutor(max_workers=1) as beside:
+            restored = beside.submit(restore, site.database, folder, manifest, ["a"], admin=site.root)
+            loaded = (
+                "SELECT 1 FROM information_schema.TABLES WHERE TABLE_NAME = 'a' AND TABLE_SCHEMA LIKE '\\_lockstep%'"
+            )
+            wait_until(lambda: site.root.query(loaded), 20, "the tables of the backup are there")
+            with pytest.raises(concurrent.futures.TimeoutError):
+                restored.result(timeout=1)
+            seen = request.query("SELECT i FROM a")
+            request.execute("COMMIT")
+            restored.result()
+        assert (seen, request.query("SELECT i FROM a")) == ([["3"]], [["1"]])
+
+
+def test_nobody_is_waited_for_whose_transactions_nobody_may_see(site: Site) -> None:
+    with idle_transaction(site.database, "SELECT 1"):
+        let_readers_end(site.database, site.database, 60)
 
 
 def test_triggers_work_after_their_table_was_exchanged(full: Site, folder: str) -> None:
