@@ -311,6 +311,11 @@ rehearsal:
     clone_seconds:
       description: How much of that it takes to clone the database, with O(green_database=clone).
       type: float
+    jobs:
+      description:
+        - How many jobs the migration queues that have to end before writes are let in, with O(green_database=clone).
+        - 0 once such a deployment of before says how long they take. C(freeze_seconds) has that in it then.
+      type: int
 """
 
 import typing as t

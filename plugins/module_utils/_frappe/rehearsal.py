@@ -27,6 +27,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import (
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.deployment import Options, SiteDeployment
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth, failures
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.orphan import end_orphan, identify
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.scratch_site import ScratchSite, copy_name
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import account, fingerprint, schema
@@ -66,11 +67,16 @@ def told(found: t.Mapping[str, t.Any]) -> str:
     of = "a copy of its database" if source == rehearsal_source.LIVE else f"backup {source}"
     age = "" if source == rehearsal_source.LIVE else f", {_age(found['source_age'])} old, with what changed since"
     cloned = f", {found['clone_seconds']:.0f} s of them to clone the database" if "clone_seconds" in found else ""
+    jobs = f" {_jobs(found['jobs'])} to end in that time, too, for as long as that takes." if found.get("jobs") else ""
     kind = "only adds things" if found["additive"] else f"does more than add things ({_first(found['reasons'])})"
     return (
         f"Rehearsed on {of}{age}: the migration works, takes {found['seconds']['migrate']:.0f} s and {kind}."
-        f" Writes will be blocked for about {found['freeze_seconds']:.0f} s{cloned}."
+        f" Writes will be blocked for about {found['freeze_seconds']:.0f} s{cloned}.{jobs}"
     )
+
+
+def _jobs(count: int) -> str:
+    return "A job that the migration queues has" if count == 1 else f"{count} jobs that the migration queues have"
 
 
 def _first(reasons: t.Sequence[str]) -> str:
@@ -107,7 +113,8 @@ class Rehearsal:
             many tables came from the live database), ``seconds`` of ``restore``, ``migrate``, ``verify`` and, after a
             restored backup, ``refresh``; ``additive``, ``reasons`` (what is no addition, in words), ``touched_tables``,
             ``schema_difference``, ``checks`` with ``passed`` and ``failed``, ``freeze_seconds`` (the freeze to expect),
-            ``clone_seconds`` (how much of that it takes to clone the database, where that is to be done), ``warnings``.
+            ``clone_seconds`` (how much of that it takes to clone the database, where that is to be done), ``jobs`` (how
+            many the migration queued that have to end in a freeze, where none before says how long), ``warnings``.
 
         Raises:
             NotRehearsed: Nobody is known who may make a scratch schema and an account for it.
@@ -161,6 +168,7 @@ class Rehearsal:
         site.link(deployment.new)
         changed = self._migrated(step, site, copy.database)
         checks = self._asked(site)
+        earlier = deployment.journal.earlier()
         # Its content was proved, as a clone's is; of an older backup it takes about as long as of the next one.
         clone = copy.seconds["restore"] if deployment.clones else 0.0
         measured = freeze_estimate.Measured(
@@ -179,10 +187,15 @@ class Rehearsal:
             "seconds": {name: round(part, 2) for name, part in seconds.items()},
             **changed,
             "checks": checks,
-            "freeze_seconds": freeze_estimate.estimate(measured, deployment.journal.earlier()),
+            "freeze_seconds": freeze_estimate.estimate(measured, earlier),
             **({"clone_seconds": round(clone, 1)} if deployment.clones else {}),
+            "jobs": self._queued(site) if deployment.clones and freeze_estimate.exchanged(earlier) is None else 0,
             "warnings": copy.warnings,
         }
+
+    def _queued(self, site: ScratchSite) -> int:
+        """How many jobs the migration has put into the queue, where no worker takes them."""
+        return len(wait_for_jobs(self._deployment.new, site.name, timeout=0).queued)
 
     def _migrated(self, step: Step, site: ScratchSite, copy: Database) -> dict[str, t.Any]:
         """Migrate and install as the real migration does, and say what that changed."""

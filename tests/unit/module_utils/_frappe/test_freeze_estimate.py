@@ -10,7 +10,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.freeze_estimate import Measured, estimate
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.freeze_estimate import (
+    Measured,
+    estimate,
+    exchanged,
+)
 
 MEASURED = Measured(settings=0.0, backup=4.0, migrate=10.0, verify=2.0)
 
@@ -49,5 +53,6 @@ def test_a_clone_is_made_in_the_freeze_whatever_was_made_in_the_one_before() -> 
 
 def test_what_the_last_exchange_took_is_expected_of_the_next_and_of_no_freeze_without_one() -> None:
     before = [journal(40.0, 22.0, exchange=10.0)]
+    assert (exchanged([]), exchanged([journal(30.0, 22.0)]), exchanged(before)) == (None, None, 10.0)
     assert estimate(MEASURED, before) == 18.0
     assert estimate(MEASURED._replace(clone=6.0), [*before, journal(30.0, 22.0)]) == 34.0

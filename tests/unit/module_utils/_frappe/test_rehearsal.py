@@ -91,6 +91,11 @@ def test_a_user_is_told_in_a_line() -> None:
     )
     cloned = rehearsal.told({**FOUND, "clone_seconds": 7.6})
     assert cloned.endswith("blocked for about 20 s, 8 s of them to clone the database.")
+    one, more = (rehearsal.told({**FOUND, "jobs": count}) for count in (1, 3))
+    assert one.endswith(
+        "about 20 s. A job that the migration queues has to end in that time, too, for as long as that takes."
+    )
+    assert " 3 jobs that the migration queues have to end" in more
     assert rehearsal.told({"additive": True}).startswith("The migration has nothing to do")
     assert rehearsal.told({"additive": None, "reason": "no admin"}) == "The migration was not rehearsed: no admin."
 
