@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import math
 import os
+import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
@@ -25,11 +26,14 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects i
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import mark
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import blockers
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.remake import Remade, make_equal, never_back
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tables import listing, tables_of
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.watcher import Watcher, let_readers_end
 
 #: Seconds that readers are waited for who began before the tables that come were made. Most requests take less.
 _READERS = 5.0
+#: Seconds in which a moment is looked for when nobody uses a table, and between two looks.
+_AT_ONCE, _LOOK_AGAIN = 3.0, 0.005
 
 
 class Ground:
@@ -96,7 +100,32 @@ class Ground:
         renames += [f"{fresh.table(name)} TO {self._site.table(name)}" for name in coming]
         if renames:
             let_readers_end(self._site, self._database, _READERS)
-            self.patiently("RENAME TABLE " + ", ".join(renames))
+            statement = "RENAME TABLE " + ", ".join(renames)
+            if not self._at_once(statement):
+                self.patiently(statement)
+
+    def _at_once(self, statement: str) -> bool:
+        """Run a statement as soon as it need not wait for anybody.
+
+        While it waits for one table it has others already. A reader who has the one, and comes to need another, ends as
+        the victim of a deadlock.
+
+        Returns:
+            Whether there was such a moment.
+        """
+        deadline = time.monotonic() + _AT_ONCE
+        with Session(self._site) as session:
+            session.execute(f"SET SESSION lock_wait_timeout = 0, @mark = {mark(self._site.name, 0)}")
+            while time.monotonic() < deadline:
+                try:
+                    session.execute(statement)
+                except DatabaseError as error:
+                    if error.number != LOCK_TIMEOUT:
+                        raise
+                    time.sleep(_LOOK_AGAIN)
+                else:
+                    return True
+        return False
 
     def patiently(self, *statements: str) -> None:
         """Run statements that wait for those who use a table, but not for ever.

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import time
 import typing as t
 
 import pytest
@@ -158,6 +159,28 @@ def test_readers_never_fail_meanwhile(both: Both) -> None:
         both.exchange().run(after, both.green, both.blue)
         one.wait_for_more()
         both.exchange().run(before, both.blue, both.green)
+        other.wait_for_more()
+    assert one.errors + other.errors == []
+
+
+def test_no_request_that_reads_one_table_after_the_other_ends_as_the_victim_of_a_deadlock(both: Both) -> None:
+    migrate(both.user)
+    before, after = both.contents()
+
+    def read(session: Session) -> None:
+        session.execute("START TRANSACTION READ ONLY")
+        try:
+            for table in ("`tabSales Order`", "parent", "child"):
+                session.query(f"SELECT COUNT(*) FROM {table}")
+                time.sleep(0.005)
+        finally:
+            session.execute("COMMIT")
+
+    with Repeat(both.site.database, read) as one, Repeat(both.site.database, read) as other:
+        for _ignored in range(3):
+            both.exchange().run(after, both.green, both.blue)
+            both.exchange().run(before, both.blue, both.green)
+        one.wait_for_more()
         other.wait_for_more()
     assert one.errors + other.errors == []
 
