@@ -16,6 +16,7 @@ _NO_ROOM = re.compile(r"\bErrcode: 28\b|\berrno: (?:28|135)\b")
 
 UNKNOWN_THREAD = 1094
 LOCK_TIMEOUT = 1205
+DEADLOCK = 1213
 CONNECTION_LOST = (2006, 2013, 1927, 4031, 1053)  # gone away, lost, killed, idle for too long, server shut down
 STATEMENT_TIMEOUT = 1969
 NO_SUCH_TABLE = 1146

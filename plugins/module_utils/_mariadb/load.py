@@ -13,13 +13,18 @@ import math
 import os
 import re
 import subprocess
+import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import pipes
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import CLIENT, INIT, Database
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.compression import Compression, by_name
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import DatabaseError
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import (
+    DEADLOCK,
+    LOCK_TIMEOUT,
+    DatabaseError,
+)
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.orphans import SLOTS, mark
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.parallel import (
     Crew,
@@ -33,6 +38,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.tablefile
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.verify import Manifest, verify
 
 _PER_WORKER = 2
+_PAUSE = 0.2  # seconds before a group that was refused is loaded anew
 _LINE = re.compile(r"at line (\d+)")
 
 
@@ -64,12 +70,40 @@ def load(
     settings = f"{INIT}, lock_wait_timeout = {max(1, math.ceil(lock_timeout))}"
     jobs = [
         functools.partial(
-            _load_group, schema, folder, compression, manifest, group, f"{settings}, @mark = {mark(schema.name, slot)}"
+            _load_patiently,
+            functools.partial(
+                _load_group,
+                schema,
+                folder,
+                compression,
+                manifest,
+                group,
+                f"{settings}, @mark = {mark(schema.name, slot)}",
+            ),
+            lock_timeout,
         )
         for slot, group in enumerate(groups)
         if group
     ]
     side_by_side(jobs, workers)
+
+
+def _load_patiently(job: t.Callable[[Crew], None], lock_timeout: float, crew: Crew) -> None:
+    """Load a group, anew where its tables are tied to those of another one by foreign keys.
+
+    The server does not wait then, whatever it is told: who drops or makes the one while somebody fills the other is
+    refused at once. Each table of a backup begins with the removal of what is there.
+    """
+    deadline = time.monotonic() + lock_timeout
+    while True:
+        try:
+            job(crew)
+        except DatabaseError as error:
+            if error.number not in (LOCK_TIMEOUT, DEADLOCK) or time.monotonic() >= deadline:
+                raise
+        else:
+            return
+        time.sleep(_PAUSE)
 
 
 def _load_group(
