@@ -101,7 +101,7 @@ class SiteHealth:
         deadline = time.monotonic() + _FREEZE_TIMEOUT
         while True:
             outcome = site_health.frozen(transport, reads=True)
-            # Where password logins are switched off, no write can be asked for. No process goes by settings of before
+            # Where nobody can vote or log in by password, no write can be tried. No process goes by settings of before
             # any more, so that it answers reads at all is what can be known from outside.
             refused = outcome.passed is None and (outcome.observed or {}).get("write") == _FORBIDDEN
             if outcome.passed or refused:

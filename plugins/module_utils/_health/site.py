@@ -13,6 +13,7 @@ from __future__ import annotations
 import html.parser
 import os
 import posixpath
+import secrets
 import time
 import typing as t
 from dataclasses import dataclass
@@ -29,9 +30,13 @@ RELEASE_HEADER = "X-Lockstep-Release"
 PROBE_HEADER = "X-Lockstep-Probe"
 PING = "/api/method/ping"
 LOGIN = "/login"
-# A login without a password is refused before anything is looked up; Frappe writes that down in the Activity Log,
-# which the database refuses while the site is read-only (frappe/auth.py, LoginManager.authenticate and fail).
-_WRITE = ("/api/method/login", b"usr=lockstep-freeze-probe")
+# A vote for an article that nobody has written changes no row and removes nothing from a cache that anybody reads. The
+# database refuses it all the same while the site is read-only. Frappe counts votes by article, so it is never the same.
+_VOTE = "/api/method/frappe.website.doctype.help_article.help_article.add_feedback"
+# Where nobody can vote: a login without a password is refused before anything is looked up, which Frappe writes down in
+# the Activity Log (frappe/auth.py, LoginManager.authenticate and fail). Before that it forgets where its pages are, and
+# who asks for one at that moment may get an error (frappe/utils/caching.py, redis_cache).
+_LOGIN = ("/api/method/login", b"usr=lockstep-freeze-probe")
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _REFUSED = 503
 
@@ -224,14 +229,15 @@ def frozen(transport: Transport, reads: bool) -> Outcome:
 
     Returns:
         Passed when writes get 503 and reads get what they should. A write that is refused for another reason says
-        nothing, and is inconclusive. Where the freeze is *not* in force, one line in the site's Activity Log is left.
+        nothing, and is inconclusive. Where the freeze is *not* in force and a login is what can be tried, one line in
+        the site's Activity Log is left.
     """
     wanted = 200 if reads else _REFUSED
     try:
         read = transport.ask(PING).status
         if read != wanted:
             return Outcome(False, f"reads have status {read} instead of {wanted}", {"read": read})
-        write = transport.ask(_WRITE[0], "POST", _WRITE[1])
+        write = _try_to_write(transport)
     except http.NoAnswer as error:
         return Outcome(None, error.message)
     observed = {"read": read, "write": write.status}
@@ -240,6 +246,16 @@ def frozen(transport: Transport, reads: bool) -> Outcome:
     # Where logins by password are switched off, 401 comes before anything is written, and without this message.
     tried = write.status != 401 or '"message"' in write.text
     return Outcome(False if tried else None, f"a write has status {write.status} instead of {_REFUSED}", observed)
+
+
+def _try_to_write(transport: Transport) -> http.Response:
+    """What a write of a visitor's gets.
+
+    Raises:
+        http.NoAnswer: Nobody answered in time.
+    """
+    vote = transport.ask(_VOTE, "POST", f"article=lockstep-{secrets.token_hex(8)}&helpful=Yes".encode())
+    return vote if vote.status in (200, _REFUSED) else transport.ask(_LOGIN[0], "POST", _LOGIN[1])
 
 
 def thawed(transport: Transport) -> Outcome:
