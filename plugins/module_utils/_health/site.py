@@ -33,9 +33,10 @@ LOGIN = "/login"
 # A vote for an article that nobody has written changes no row and removes nothing from a cache that anybody reads. The
 # database refuses it all the same while the site is read-only. Frappe counts votes by article, so it is never the same.
 _VOTE = "/api/method/frappe.website.doctype.help_article.help_article.add_feedback"
-# Where nobody can vote: a login without a password is refused before anything is looked up, which Frappe writes down in
-# the Activity Log (frappe/auth.py, LoginManager.authenticate and fail). Before that it forgets where its pages are, and
-# who asks for one at that moment may get an error (frappe/utils/caching.py, redis_cache).
+# Where a vote is not refused, if only because nobody can vote: a login without a password is refused before anything is
+# looked up, which Frappe writes down in the Activity Log (frappe/auth.py, LoginManager.authenticate and fail). Before
+# that it forgets where its pages are, and who asks for one at that moment may get an error (frappe/utils/caching.py,
+# redis_cache).
 _LOGIN = ("/api/method/login", b"usr=lockstep-freeze-probe")
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _REFUSED = 503
@@ -229,8 +230,7 @@ def frozen(transport: Transport, reads: bool) -> Outcome:
 
     Returns:
         Passed when writes get 503 and reads get what they should. A write that is refused for another reason says
-        nothing, and is inconclusive. Where the freeze is *not* in force and a login is what can be tried, one line in
-        the site's Activity Log is left.
+        nothing, and is inconclusive. Where the freeze is *not* in force, one line in the site's Activity Log is left.
     """
     wanted = 200 if reads else _REFUSED
     try:
@@ -255,7 +255,8 @@ def _try_to_write(transport: Transport) -> http.Response:
         http.NoAnswer: Nobody answered in time.
     """
     vote = transport.ask(_VOTE, "POST", f"article=lockstep-{secrets.token_hex(8)}&helpful=Yes".encode())
-    return vote if vote.status in (200, _REFUSED) else transport.ask(_LOGIN[0], "POST", _LOGIN[1])
+    # Of what else a vote is answered nobody knows whether it was one: what isn't believed has to be tried for sure.
+    return vote if vote.status == _REFUSED else transport.ask(_LOGIN[0], "POST", _LOGIN[1])
 
 
 def thawed(transport: Transport) -> Outcome:
