@@ -15,6 +15,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 
@@ -74,15 +75,15 @@ LINT = (
     tool("antsibull-changelog", "antsibull-changelog", "lint"),
 )
 
-#: Steps of one group run side by side. Tests with services wait more than they work; each bench has ports of its own.
+#: Groups one after the other; the lanes of one run side by side, the steps of a lane one after the other. Tests with
+#: services wait more than they work; each bench has ports of its own.
 TEST = (
-    (target("lint"), target("contract", no_tests_in("tests/contract"))),
-    (target("unit", no_tests_in("tests/unit")),),
+    ((target("lint"),), (target("contract", no_tests_in("tests/contract")),)),
+    ((target("unit", no_tests_in("tests/unit")),),),
     (
-        target("integration-frappe", no_tests_in("tests/integration/frappe")),
-        target("integration-others", no_tests_in("tests/integration")),
+        (target("integration-frappe", no_tests_in("tests/integration/frappe")),),
+        (target("integration-others", no_tests_in("tests/integration")), target("molecule", no_engine)),
     ),
-    (target("molecule", no_engine),),
 )
 
 
@@ -129,18 +130,23 @@ def lint() -> list[Outcome]:
 
 
 def test() -> list[Outcome]:
-    """All suites, one group after the other; of steps side by side, what each has said is shown when it ended."""
-    outcomes = []
-    for group in TEST:
-        print(f"\n=== {', '.join(step.name for step in group)}", flush=True)
-        if len(group) == 1:
-            outcomes.append(run(group[0], capture=False))
-            continue
-        with concurrent.futures.ThreadPoolExecutor(max_workers=len(group)) as pool:
-            for done in concurrent.futures.as_completed([pool.submit(run, step, True) for step in group]):
-                outcome = done.result()
-                print(f"\n--- {outcome.name}\n{outcome.detail}", flush=True)
+    """All suites; of steps side by side, what each has said is shown when it ended."""
+    outcomes: list[Outcome] = []
+    shown = threading.Lock()
+
+    def go_through(lane: t.Sequence[Step], capture: bool) -> None:
+        for step in lane:
+            outcome = run(step, capture)
+            with shown:
+                if capture:
+                    print(f"\n--- {outcome.name}\n{outcome.detail}", flush=True)
                 outcomes.append(outcome if outcome.status == "not run" else outcome._replace(detail=""))
+
+    for group in TEST:
+        print(f"\n=== {', '.join(step.name for lane in group for step in lane)}", flush=True)
+        with concurrent.futures.ThreadPoolExecutor(max_workers=len(group)) as pool:
+            for done in [pool.submit(go_through, lane, len(group) > 1) for lane in group]:
+                done.result()
     return outcomes
 
 
