@@ -124,7 +124,8 @@ def describe(record: Record) -> str:
         return f"until {model.minute(record['until'])}"
     if record["status"] == "abandoned":
         return f"was to last until {model.minute(record['until'])}, but the process that watched is gone"
-    return f"ended {model.minute(record.get('ended'))}, {record['status']}: {_reasons(record)}"
+    ended = f"ended {model.minute(record['ended'])}, " if record.get("ended") else ""
+    return f"{ended}{record['status']}: {_reasons(record)}"
 
 
 def _chosen(

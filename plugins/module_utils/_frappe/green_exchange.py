@@ -38,9 +38,6 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.schema im
 
 _PURPOSE = "blue"
 
-#: What the journal has once nobody needs blue any more: that it has no tables says nothing from there on.
-_DROPPED = "blue_dropped"
-
 #: What the result of a switch has whose tables were exchanged back.
 EXCHANGED_BACK = "exchanged_back"
 
@@ -62,9 +59,9 @@ class GreenExchange:
 
     def is_done(self) -> bool:
         """Whether the site's tables are those that were the clone's."""
-        if not self._was_begun():
+        if not self._begun():
             return False
-        if self._deployment.journal.data.get(_DROPPED) or self._is_past():
+        if self._is_past():
             return True
         # Its client may have been killed while the statement waits for somebody who uses a table.
         end_orphans(self._admin, self._database.name)
@@ -118,7 +115,7 @@ class GreenExchange:
         Raises:
             LockstepError: Somebody uses a table for too long.
         """
-        if not self._was_begun() or not os.path.exists(self._contents):
+        if not self._begun() or not os.path.exists(self._contents):
             return False
         before, whole = self._content("before"), WholeExchange(self._database, self._admin)
         if not self.is_done():
@@ -142,12 +139,12 @@ class GreenExchange:
             return
         if not self._deployment.was_thawed:
             raise LockstepError(f"schema {self._blue.name} is the way back of {self._database.name}: not dropped")
-        self._deployment.journal.data[_DROPPED] = True
-        self._deployment.journal.save()
         scratch.clear_schema(self._admin, self._blue.name)
 
-    def _was_begun(self) -> bool:
-        return any(step.phase == "switch" and "exchange" in step.intent for step in self._deployment.journal.steps())
+    def _begun(self) -> list[dict[str, t.Any]]:
+        """When each attempt at it began, as :func:`.impact.moment` has moments; none if there was no attempt."""
+        switches = [step.intent for step in self._deployment.journal.steps() if step.phase == "switch"]
+        return [intent["exchange"] for intent in switches if "exchange" in intent]
 
     def _is_past(self) -> bool:
         """Whether users have written since to what was the clone's: nothing is exchanged back from there on.
@@ -233,9 +230,7 @@ class GreenExchange:
 
         Foreign keys would go on to refer to tables that leave: what has any goes back with them.
         """
-        journal = self._deployment.journal
-        switches = [step.intent["exchange"] for step in journal.steps() if "exchange" in step.intent]
-        migrate = journal.last("migrate")
+        migrate = self._deployment.journal.last("migrate")
         if migrate is None:
             return set()
         began, everything = migrate.intent["began"], bool(migrate.intent["install"])
@@ -244,7 +239,7 @@ class GreenExchange:
             return set()
         site = self._admin.schema(self._database.name)
         untouched = set(self._content("before").tables).intersection(self._content("after").tables).difference(theirs)
-        found = untouched.intersection(self._written(site, switches[-1]))
+        found = untouched.intersection(self._written(site, self._begun()[-1]))
         if not found:
             return found
         now, then = snapshot(site)["tables"], snapshot(self._blue)["tables"]

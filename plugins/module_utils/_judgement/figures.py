@@ -182,14 +182,14 @@ class Figures(t.NamedTuple):
         age: How long it has had traffic, in seconds.
         baseline: The other one, in the same time.
         before: How long the other one's requests took in a time before.
-        earlier: How many there were in that time, and how many failed.
+        before_count: How many there were in that time, and how many failed.
     """
 
     candidate: Side
     age: float = math.inf
     baseline: Side = Side()
     before: Times = Counted()
-    earlier: Count = Count()
+    before_count: Count = Count()
 
 
 class _Second:

@@ -153,7 +153,7 @@ def _errors(figures: Figures, rules: Rules, most: float) -> Ruling:
         "rates": [_rounded(one.rate) for one in minutes],
         "rate": _rounded(all_of_them.rate),
         "baseline_rate": _rounded(total(figures.baseline.minutes).rate),
-        "earlier_rate": _rounded(figures.earlier.rate),
+        "before_rate": _rounded(figures.before_count.rate),
         "at_most": most,
     }
     if figures.age < rules.minutes * MINUTE:
@@ -178,7 +178,7 @@ def _errors(figures: Figures, rules: Rules, most: float) -> Ruling:
     if interval.lower <= most:
         return Ruling(ERRORS, INCONCLUSIVE, f"{seen}, but only {sure}", numbers)
     # Compared with the time before only: what both sides answer with errors now may be the new one's doing.
-    earlier = figures.earlier
+    earlier = figures.before_count
     if earlier.rate is not None and (earlier.requests or 0) >= rules.min_requests and interval.lower <= earlier.rate:
         reason = f"{seen}, but {100 * earlier.rate:.1f} % did before this release came, so it is no way out to go back"
         return Ruling(ERRORS, INCONCLUSIVE, reason, numbers)

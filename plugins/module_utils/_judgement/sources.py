@@ -57,7 +57,7 @@ class Record:
         self._since = since
         self._tallies = {side: Tally() for side in SIDES}
         self._before: dict[float, int] = {}
-        self._earlier = Count()
+        self._before_count = Count()
 
     def add(self, side: str, time: float, error: bool, seconds: float | None) -> None:
         """Count a request for a side; see :meth:`Tally.add`."""
@@ -65,7 +65,7 @@ class Record:
 
     def add_before(self, error: bool, seconds: float | None) -> None:
         """Count a request of the time before; see :meth:`Tally.add`."""
-        self._earlier += Count(1, int(error))
+        self._before_count += Count(1, int(error))
         if seconds is not None:
             self._before[seconds] = self._before.get(seconds, 0) + 1
 
@@ -74,7 +74,7 @@ class Record:
         candidate, baseline = (self._side(self._tallies[side], at, rules) for side in (CANDIDATE, BASELINE))
         for tally in self._tallies.values():
             tally.forget(at - rules.reach)
-        return Figures(candidate, at - self._since, baseline, Counted(self._before), self._earlier)
+        return Figures(candidate, at - self._since, baseline, Counted(self._before), self._before_count)
 
     def _side(self, tally: Tally, at: float, rules: Rules) -> Side:
         return Side(tally.minutes(at, rules.minutes), tally.times(at - rules.latency_window, at))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import re
 import shutil
 import subprocess
@@ -34,6 +35,12 @@ DELIMITER = "//lockstep//"
 # One SQL mode and time zone for all that we say ourselves, whatever the server's are. Who has locked a table, or keeps
 # a transaction open, is waited for, but not for a day, the server's own patience: a site may be frozen meanwhile.
 INIT = "SET SESSION sql_mode='NO_AUTO_VALUE_ON_ZERO', time_zone='+00:00', wait_timeout=28800, lock_wait_timeout=300"
+
+
+def lock_wait(seconds: float) -> str:
+    """The setting of a session that waits so long for those who use a table; with 0 it doesn't wait at all."""
+    return f"lock_wait_timeout = {math.ceil(seconds)}"
+
 
 _CELL = re.compile(rb'<row>|<field name="[^"]*"(?:( xsi:nil="true") />|>(.*?)</field>)', re.DOTALL)
 

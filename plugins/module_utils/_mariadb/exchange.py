@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import os
 import time
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import objects
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database, lock_wait
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import (
     LOCK_TIMEOUT,
     NEEDS_PRIVILEGE,
@@ -115,7 +114,7 @@ class Ground:
         """
         deadline = time.monotonic() + _AT_ONCE
         with Session(self._site) as session:
-            session.execute(f"SET SESSION lock_wait_timeout = 0, @mark = {mark(self._site.name, 0)}")
+            session.execute(self._settings(0))
             while time.monotonic() < deadline:
                 try:
                     session.execute(statement)
@@ -133,9 +132,12 @@ class Ground:
         Raises:
             DatabaseError: Somebody uses one for longer; who, is in the message.
         """
-        settings = f"lock_wait_timeout = {max(1, math.ceil(self._lock_timeout))}, @mark = {mark(self._site.name, 0)}"
         with self.explained():
-            self._site.execute(f"SET SESSION {settings}", *statements)
+            self._site.execute(self._settings(self._lock_timeout), *statements)
+
+    def _settings(self, lock_timeout: float) -> str:
+        """How long a session of ours waits, and what it is known by."""
+        return f"SET SESSION {lock_wait(lock_timeout)}, @mark = {mark(self._site.name, 0)}"
 
     @contextlib.contextmanager
     def explained(self) -> t.Iterator[None]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
-import math
 import os
 import re
 import subprocess
@@ -18,7 +17,7 @@ import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import pipes
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import CLIENT, INIT, Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import CLIENT, INIT, Database, lock_wait
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.compression import Compression, by_name
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import (
     DEADLOCK,
@@ -67,25 +66,15 @@ def load(
     workers = min(workers or default_workers(), SLOTS // _PER_WORKER)
     groups = balanced({name: int(manifest["tables"][name]["bytes"]) for name in tables}, workers * _PER_WORKER)
     compression = by_name(manifest["compression"])
-    settings = f"{INIT}, lock_wait_timeout = {max(1, math.ceil(lock_timeout))}"
-    jobs = [
+    settings = f"{INIT}, {lock_wait(lock_timeout)}"
+    loads = [
         functools.partial(
-            _load_patiently,
-            functools.partial(
-                _load_group,
-                schema,
-                folder,
-                compression,
-                manifest,
-                group,
-                f"{settings}, @mark = {mark(schema.name, slot)}",
-            ),
-            lock_timeout,
+            _load_group, schema, folder, compression, manifest, group, f"{settings}, @mark = {mark(schema.name, slot)}"
         )
         for slot, group in enumerate(groups)
         if group
     ]
-    side_by_side(jobs, workers)
+    side_by_side([functools.partial(_load_patiently, load_group, lock_timeout) for load_group in loads], workers)
 
 
 def _load_patiently(job: t.Callable[[Crew], None], lock_timeout: float, crew: Crew) -> None:

@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database, lock_wait
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import LOCK_TIMEOUT, DatabaseError
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.names import quote
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.processlist import blockers
@@ -68,7 +67,7 @@ def read_locked(database: Database, timeout: float) -> t.Iterator[ReadLock]:
         LockstepError: Somebody holds a table for longer (who, is in the message); nothing is left locked.
     """
     with Session(database) as session:
-        session.execute(f"SET lock_wait_timeout = {max(1, math.ceil(timeout))}")
+        session.execute(f"SET SESSION {lock_wait(timeout)}")
         for _ignored in range(_ATTEMPTS):
             before = listing(session.query, database.name)
             _lock(session, database, [table.name for table in before.values() if table.transactional], timeout)

@@ -7,11 +7,10 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import typing as t
 
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb import objects
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database
+from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.client import Database, lock_wait
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.errors import DEFINER_REFUSED, DatabaseError
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.objects import Definition
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
@@ -84,7 +83,7 @@ def make_equal(
     differing |= {key for key, one in goal.items() if one.kind == "trigger" and one.table in tables}
     done = Remade()
     with Session(database) as session:
-        session.execute(f"SET SESSION lock_wait_timeout = {max(1, math.ceil(lock_timeout))}")
+        session.execute(f"SET SESSION {lock_wait(lock_timeout)}")
         for one in sorted(live.values(), key=_drop_order):
             if one.key not in goal or (one.key in differing and one.kind not in ("view", "sequence")):
                 session.execute(one.dropped())

@@ -131,7 +131,7 @@ def test_a_state_or_site_that_is_not_known_is_refused(scene: Scene) -> None:
         ),
         (
             {"sites": "shop.locl"},
-            "The deployment file has no site shop.locl. Did you mean shop.local? It has ",
+            "has no site shop.locl. Did you mean shop.local? It has shop.local. Nothing was changed.",
         ),
     ):
         found = scene.play(**given)

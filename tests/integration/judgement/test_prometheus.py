@@ -106,7 +106,7 @@ def test_the_old_release_is_compared_in_the_time_before(ground: Ground, promethe
     )
     figures = found.figures(switched, RULES)
     assert 0.005 < (figures.before.percentile(0.5) or 0) <= 0.02
-    assert (figures.earlier.requests or 0) > 200
+    assert (figures.before_count.requests or 0) > 200
 
 
 def test_queries_that_do_not_give_what_is_wanted_are_refused_with_the_remedy(

@@ -31,7 +31,6 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.scratch i
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session import Session
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.verify import verify
-from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.watcher import let_readers_end
 from tests.integration.mariadb.scene import NASTY, PASSWORD, Repeat, Site, idle_transaction, python
 from tests.support.daemons import wait_until
 
@@ -167,11 +166,6 @@ def test_a_request_that_began_before_reads_on_to_its_end(site: Site, folder: str
             request.execute("COMMIT")
             restored.result()
         assert (seen, request.query("SELECT i FROM a")) == ([["3"]], [["1"]])
-
-
-def test_nobody_is_waited_for_whose_transactions_nobody_may_see(site: Site) -> None:
-    with idle_transaction(site.database, "SELECT 1"):
-        let_readers_end(site.database, site.database, 60)
 
 
 def test_triggers_work_after_their_table_was_exchanged(full: Site, folder: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import threading
+import time
 import typing as t
 
 import pytest
@@ -19,6 +20,7 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.session i
 from ansible_collections.lockstep.deploy.plugins.module_utils._mariadb.watcher import (
     Watcher,
     connection_ids,
+    let_readers_end,
     wait_for_old_connections,
 )
 from tests.integration.mariadb.scene import PASSWORD, Site, idle_transaction, python
@@ -247,3 +249,16 @@ def test_connections_to_other_databases_of_the_same_user_are_none_of_ours(shop: 
     other = Database("information_schema", shop.database.user, PASSWORD, socket=shop.server.socket)
     with Session(other):
         assert connection_ids(shop.database) == set()
+
+
+def test_readers_are_waited_for_by_who_may_see_their_transactions_and_by_nobody_else(site: Site) -> None:
+    def seconds(admin: Database) -> float:
+        began = time.monotonic()
+        let_readers_end(admin, site.database, 3)
+        return time.monotonic() - began
+
+    site.fill("CREATE TABLE a (id int)")
+    with idle_transaction(site.database, "SELECT * FROM a"):
+        assert seconds(site.database) < 3
+        assert seconds(site.root) >= 3, "to the end of the time that they have"
+    assert seconds(site.root) < 3, "nobody reads"

@@ -114,3 +114,10 @@ def test_what_nobody_knows_is_told_and_is_no_pass(b: t.Any) -> None:
 
 def test_a_bench_that_nothing_was_heard_of_is_told_too() -> None:
     assert watching.tell(chosen("a"), {})["unsure"] == ["a"]
+
+
+def test_a_status_tells_when_a_watch_ended_where_that_is_known() -> None:
+    broken = {"status": "broken", "reasons": ["watch.json is no record of a watch"], "until": None}
+    assert watching.describe(broken) == "broken: watch.json is no record of a watch"
+    ended = {**record("passed", "so it is"), "ended": "2026-11-20T19:00:00Z"}
+    assert watching.describe(ended) == "ended 2026-11-20 19:00 UTC, passed: so it is"

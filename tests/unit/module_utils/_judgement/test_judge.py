@@ -138,7 +138,7 @@ def test_no_errors_fail_that_any_of_the_conditions_excuses(drawn: list[tuple[int
 )
 def test_a_release_is_not_taken_back_for_errors_that_were_there_before_it(earlier: Count, status: str) -> None:
     side = Side((Count(400, 40),) * 3)
-    found = judge(Figures(side, earlier=earlier), ERRORS_ONLY)
+    found = judge(Figures(side, before_count=earlier), ERRORS_ONLY)
     assert found.status == status
     # What the old release answers in the same minutes may be the new one's doing.
     assert judge(Figures(side, baseline=side), ERRORS_ONLY).failed
@@ -163,7 +163,7 @@ def test_errors_are_explained_by_their_numbers_and_those_of_the_other_side() -> 
         "rates": [0.1] * 3,
         "rate": 0.1,
         "baseline_rate": 0.09,
-        "earlier_rate": None,
+        "before_rate": None,
         "at_most": 0.05,
         "interval": [0.0843, 0.1183],
     }

@@ -179,7 +179,7 @@ def test_the_time_before_is_the_old_release_s_alone(tmp_path: pathlib.Path) -> N
     log = Log(path, before=Span(BEGIN - 100, BEGIN - 30))
     found = log.figures(1)
     assert found.before.ranks() == {0.1: 1, 0.2: 1}
-    assert found.earlier == Count(3, 1)
+    assert found.before_count == Count(3, 1)
 
 
 def test_a_time_before_that_is_none_is_refused(tmp_path: pathlib.Path) -> None:

@@ -119,6 +119,23 @@ def test_a_return_that_was_interrupted_is_finished_by_the_next_one(ground: Groun
     assert not ground.site.switch(ground.blue)
 
 
+def test_a_share_after_an_interrupted_return_is_never_more_than_was_asked_for(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ground.site.share(ground.green, 50, "cookie")
+    links.switch(os.path.join(ground.site.folder, slots.CANDIDATE), "live")
+    switch, seen = links.switch, list[int]()
+
+    def switched(link: str, target: str) -> bool:
+        changed = switch(link, target)
+        seen.append(ground.site.slots.percent())
+        return changed
+
+    monkeypatch.setattr(slots.links, "switch", switched)
+    ground.site.share(ground.green, 5, "cookie")
+    assert set(seen) == {0, 5}
+
+
 def test_visitors_are_told_their_slot_only_while_they_are_shared_by_cookie(ground: Ground) -> None:
     marker = os.path.join(ground.site.folder, slots.COOKIE)
     ground.site.share(ground.green, 5, "cookie")
