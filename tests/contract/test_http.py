@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 
@@ -23,6 +24,14 @@ WRITE = "/api/method/contract_app.api.write"
 def test_ping_answers_pong(subject: Subject) -> None:
     answer = subject.ask(PING)
     assert (answer.status, answer.json) == (200, {"message": "pong"})
+
+
+def test_rows_are_stamped_in_the_sites_own_time_zone(changing: Subject) -> None:
+    assert changing.ask(WRITE, method="POST", data={"number": 6}).status == 200
+    [[stamp]] = changing.bench.sql(SITE, "SELECT creation FROM `tabContract Write` WHERE number = 6")
+    now = str(changing.bench.execute(SITE, "frappe.utils.now_datetime"))
+    age = datetime.datetime.fromisoformat(now) - datetime.datetime.fromisoformat(stamp)
+    assert datetime.timedelta(0) < age < datetime.timedelta(minutes=10)
 
 
 def test_an_unknown_host_is_404(subject: Subject) -> None:

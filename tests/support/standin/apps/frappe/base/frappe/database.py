@@ -13,6 +13,7 @@ import pymysql
 
 import frappe
 from frappe.exceptions import ImplicitCommitError, InReadOnlyMode
+from frappe.utils import now_datetime
 
 Row = t.Sequence[t.Any]
 
@@ -140,7 +141,8 @@ class Database:
 
     def set_value(self, doctype: str, filters: t.Any, fieldname: str, value: t.Any) -> None:
         where, values = _where(filters)
-        self.sql(f"UPDATE `tab{doctype}` SET `{fieldname}` = %s, modified = NOW(6){where}", [value, *values])
+        changes = f"`{fieldname}` = %s, modified = %s"
+        self.sql(f"UPDATE `tab{doctype}` SET {changes}{where}", [value, now_datetime(), *values])
 
     def delete(self, doctype: str, filters: t.Any = None) -> None:
         where, values = _where(filters)

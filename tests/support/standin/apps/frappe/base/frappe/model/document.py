@@ -11,6 +11,7 @@ import typing as t
 
 import frappe
 from frappe.model.schema import sequence
+from frappe.utils import now_datetime
 
 _STAMPS = ("creation", "modified")
 
@@ -29,8 +30,9 @@ class Document(frappe._dict):
         row.setdefault("owner", user)
         row.setdefault("modified_by", user)
         names = ", ".join(f"`{name}`" for name in (*row, *_STAMPS))
-        marks = ", ".join(["%s"] * len(row) + ["NOW(6)"] * len(_STAMPS))
-        frappe.local.db.sql(f"INSERT INTO `tab{self.doctype}` ({names}) VALUES ({marks})", list(row.values()))
+        values = [*row.values(), *[now_datetime()] * len(_STAMPS)]
+        marks = ", ".join(["%s"] * len(values))
+        frappe.local.db.sql(f"INSERT INTO `tab{self.doctype}` ({names}) VALUES ({marks})", values)
         return self
 
     def save(self, ignore_permissions: bool = False) -> Document:
