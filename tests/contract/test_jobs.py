@@ -67,6 +67,18 @@ def test_a_get_may_queue_a_job_while_only_reads_are_allowed_and_the_job_writes(c
     changing.await_job(6)
 
 
+def test_a_migration_queues_the_building_of_the_search_index_unless_it_is_told_not_to(changing: Subject) -> None:
+    queue, key = changing.queue(), f"rq:queue:{_slug(changing)}:long"
+    with changing.without("workers:*"):
+        before = set(queue.lrange(key, 0, -1))
+        changing.bench.site(SITE, "migrate", "--skip-search-index")
+        assert set(queue.lrange(key, 0, -1)) == before
+        changing.bench.site(SITE, "migrate")
+        [job] = set(queue.lrange(key, 0, -1)) - before
+        assert "build_index_for_all_routes" in queue.hget(f"rq:job:{job}", "description")
+    changing.bench.site(SITE, "execute", "frappe.search.website_search.build_index_for_all_routes")
+
+
 def test_the_scheduler_queues_what_is_due_on_folders_and_leaves_out_symlinked_sites(changing: Subject) -> None:
     bench = changing.bench
     for site in (SITE, OTHER):

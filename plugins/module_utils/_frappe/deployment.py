@@ -121,6 +121,15 @@ class SiteDeployment:
         return self.options.green_database == "clone" and self.needs_migration
 
     @property
+    def migration(self) -> tuple[str, ...]:
+        """The command of bench that migrates.
+
+        A clone becomes the site's database when no job works on it any more, and users wait for that. Building the
+        search index of the website is the one job that every migration queues: it is queued after the thaw instead.
+        """
+        return ("migrate", "--skip-search-index") if self.clones else ("migrate",)
+
+    @property
     def clone_folder(self) -> str | None:
         """Where the clone that the journal knows of has its folder."""
         migrate = self.journal.last("migrate")

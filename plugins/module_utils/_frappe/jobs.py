@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.lockstep.deploy.plugins.module_utils._core import process
 from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe import redis
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import LOOK_TIMEOUT, Bench
 
 # Runs in the bench's environment. A job belongs to a site by its id since Frappe 15 (`<site>||<id>` or `<site>::<id>`),
 # and by its arguments always. One whose arguments can't be read counts: letting it run during a migration is worse.
@@ -99,6 +99,19 @@ end
 return count
 """
 
+# `bench execute` would fail on what `frappe.enqueue` returns, a job, which is not JSON, and call it once more then.
+_QUEUE = """
+import json, sys
+import frappe
+wanted = json.load(sys.stdin)
+frappe.init(site=wanted["site"])
+frappe.connect()
+try:
+    frappe.enqueue(wanted["method"], queue=wanted["queue"])
+finally:
+    frappe.destroy()
+"""
+
 _AGAIN = 0.1
 
 
@@ -160,6 +173,31 @@ def wait_for_jobs(bench: Bench, site: str, timeout: float) -> Jobs:
             f"the job queue of {bench.path} can't be asked", hint="is its Redis up?", detail=done.tail(3)
         )
     return Jobs(**json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def queue_job(bench: Bench, site: str, method: str, queue: str) -> None:
+    """Put a job into a bench's queue.
+
+    Args:
+        bench: The bench whose workers run it.
+        site: The site that it is for.
+        method: The function, with its module, called without arguments.
+        queue: ``short``, ``default`` or ``long``.
+
+    Raises:
+        LockstepError: It can't be queued.
+    """
+    done = process.run(
+        [bench.python, "-c", _QUEUE],
+        user=bench.user,
+        cwd=bench.sites_folder,
+        env=bench.env,
+        stdin=json.dumps({"site": site, "method": method, "queue": queue}),
+        timeout=LOOK_TIMEOUT,
+        check=False,
+    )
+    if done.rc != 0:
+        raise LockstepError(f"{method} can't be put into the queue of {bench.path}", detail=done.tail(3))
 
 
 def discard_jobs(bench: Bench, site: str, bench_id: str) -> int:

@@ -207,7 +207,7 @@ class Rehearsal:
         try:
             with self._timed("migrate"):
                 if deployment.journal.data["reasons_to_migrate"]:
-                    self._change(step, site, deployment.new, "migrate")
+                    self._change(step, site, deployment.new, *deployment.migration)
                 for app in deployment.new_apps:
                     self._change(step, site, deployment.new, "install-app", app)
         except LockstepError as error:

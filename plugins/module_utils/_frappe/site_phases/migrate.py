@@ -52,7 +52,7 @@ class Migrate(Phase):
         step.note(settings=sorted(deployment.options.config), install=new_apps, began=began)
         deployment.green.change_config(deployment.options.config)
         if needed:
-            self._bench(step, "migrate")
+            self._bench(step, *deployment.migration)
         for app in new_apps:
             self._bench(step, "install-app", app)
         if not needed and not new_apps:

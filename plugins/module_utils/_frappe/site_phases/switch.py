@@ -22,12 +22,15 @@ from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.green_exch
     GreenExchange,
 )
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.health import SiteHealth
-from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import wait_for_jobs
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.jobs import queue_job, wait_for_jobs
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.judging import Judging
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.processes import Processes
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.record import Release
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.freeze import longest_request
 from ansible_collections.lockstep.deploy.plugins.module_utils._nginx.live import WEB, wait_until_idle
+
+#: What every migration has built by a job (frappe/migrate.py).
+_SEARCH_INDEX = "frappe.search.website_search.build_index_for_all_routes"
 
 
 class Verify(Phase):
@@ -149,17 +152,33 @@ class Confirm(Phase):
         self.timeout = 2 * deployment.options.wait_time + 900
 
     def run(self, step: Step) -> dict[str, t.Any]:
-        if self._deployment.site.refuses_readers():
+        deployment, missing = self._deployment, _index(self._deployment)
+        if deployment.site.refuses_readers():
             # Found so and left so: its 503 says nothing of the release, which was verified before.
-            return {"skipped": True, "reason": "the site was in maintenance before and still is"}
-        deployment = self._deployment
+            return {"skipped": True, "reason": "the site was in maintenance before and still is", "warnings": missing}
         judging = Judging(deployment, deployment.options.wait_time, patience=deployment.journal.seconds_left)
         look = judging.concluded if deployment.options.analysed else judging.watch
         look(deployment.options.wait_time)
         found = SiteHealth(deployment).validate(deployment.after)
         failed = [f"{check['name']}: {check['message']}" for check in found["checks"] if check["passed"] is False]
         counts = {"checks": found["total_checks"], "passed": found["passed"], "failed": failed}
-        return {"validation": found, "warnings": failed, "judgement": judging.summary(), **counts}
+        return {"validation": found, "warnings": [*missing, *failed], "judgement": judging.summary(), **counts}
+
+
+def _index(deployment: SiteDeployment) -> list[str]:
+    """Have the search index of the website built, as a migration does that is not one of a clone.
+
+    Returns:
+        What an administrator should know: the site is live, and its index is that of before.
+    """
+    if not deployment.clones or not deployment.journal.data["reasons_to_migrate"]:
+        return []
+    try:
+        queue_job(deployment.new, deployment.site.name, _SEARCH_INDEX, "long")
+    except LockstepError as error:
+        told = "the search index of the website is still that of before the migration"
+        return [f"{told}, build it with bench --site {deployment.site.name} build-search-index: {error.message}"]
+    return []
 
 
 class Retire(Phase):

@@ -13,4 +13,5 @@ app_license = "GPL-3.0-or-later"
 web_include_js = ["custom_app.bundle.js"]
 
 required_apps = ["frappe/erpnext"]
+after_migrate = ["custom_app.tasks.after_migrate"]
 scheduler_events = {"hourly": ["custom_app.tasks.heartbeat"]}

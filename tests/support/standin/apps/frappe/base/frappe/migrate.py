@@ -61,7 +61,7 @@ class SiteMigration:
             json.dump(list(frappe.local.flags.touched_tables), handle, sort_keys=True, indent=4)
         if not self.skip_search_index:
             print(f"Queued rebuilding of search index for {frappe.local.site}")
-            frappe.enqueue("frappe.search.build_index_for_all_routes", queue="long")
+            frappe.enqueue("frappe.search.website_search.build_index_for_all_routes", queue="long")
         frappe.local.flags.in_migrate = False
 
     def _hooks(self, name: str) -> None:
