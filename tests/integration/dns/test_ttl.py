@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 import typing as t
@@ -52,6 +53,7 @@ def moved(scene: Scene, name: str, ttl: int, **zone: t.Any) -> None:
 
 def test_the_old_ttl_is_lowered_waited_out_and_the_new_one_raised_at_the_end(scene: Scene) -> None:
     moved(scene, "slow.example.test", 3)
+    begun = time.time()
     with Watcher(scene, "slow.example.test") as watcher:
         made = scene.take("present")
     assert scene.served("slow.example.test") == ["900 192.0.2.7"]
@@ -61,7 +63,7 @@ def test_the_old_ttl_is_lowered_waited_out_and_the_new_one_raised_at_the_end(sce
     assert last - first >= 2.9, "a resolver that asked right before the TTL was lowered has forgotten the old address"
     assert [line for line in scene.said if "Waiting 3 s" in line]
     assert made.safe_after
-    assert 0 < clock.parse(made.safe_after).timestamp() - time.time() <= 2.1
+    assert begun + 3 < clock.parse(made.safe_after).timestamp() <= time.time() + 2.1
 
 
 def test_a_ttl_that_is_low_already_is_not_waited_for(scene: Scene) -> None:
@@ -73,16 +75,18 @@ def test_a_ttl_that_is_low_already_is_not_waited_for(scene: Scene) -> None:
 
 def test_what_a_run_before_lowered_is_waited_for_only_as_long_as_it_is_kept(scene: Scene) -> None:
     moved(scene, "ahead.example.test", 4)
+    begun = time.time()
     lowered = scene.take("lowered")
     assert scene.served("ahead.example.test") == ["1 192.0.2.1"]
     assert lowered.switch_after
-    assert 3 < clock.parse(lowered.switch_after).timestamp() - time.time() < 6
+    assert begun + 3 < clock.parse(lowered.switch_after).timestamp() < time.time() + 6
     known = lowered.entries()["shop.local"]
     assert not scene.take("lowered", known).updated
     known["ahead.example.test"]["lowered"]["at"] -= 2
-    begun = time.monotonic()
     made = scene.take("present", known)
-    assert 1.5 < time.monotonic() - begun < 3.9
+    assert time.time() >= clock.parse(lowered.switch_after).timestamp() - 2
+    waited = [float(found[1]) for line in scene.said if (found := re.search(r"Waiting (\d+) s,", line))]
+    assert max(waited, default=0) <= 2, "what is left of it, which may be nothing on a busy machine"
     assert scene.served("ahead.example.test") == ["900 192.0.2.7"]
     entry = made.entries()["shop.local"]["ahead.example.test"]
     assert entry["before"] == {"A": {"ttl": 4, "values": ["192.0.2.1"]}}, "not the lowered TTL"
