@@ -12,9 +12,9 @@ import typing as t
 #: (docs/benchmarks.md) where nobody was in the middle of anything.
 _QUIET = 1.5
 
-#: Seconds that a migrated clone takes to become the site's database: caches, and the exchange. Measured: 1.3 to 2.6 on a
-#: small site, 2.4 to 5.6 on a real and busy one. Jobs that an app's migration queues have to end before. A copy's jobs
-#: nobody runs, so only the site's own last exchange says what they take.
+#: Seconds that a migrated clone takes to become the site's database: caches, and the exchange. Measured: from 1.3 on a
+#: small site to 5.6 on a real and busy one. Jobs that an app's migration queues have to end before. Nobody runs
+#: those of a copy, so only the site's own last exchange says what they take.
 _EXCHANGE = 5.0
 
 
