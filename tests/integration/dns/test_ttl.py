@@ -53,7 +53,6 @@ def moved(scene: Scene, name: str, ttl: int, **zone: t.Any) -> None:
 
 def test_the_old_ttl_is_lowered_waited_out_and_the_new_one_raised_at_the_end(scene: Scene) -> None:
     moved(scene, "slow.example.test", 3)
-    begun = time.time()
     with Watcher(scene, "slow.example.test") as watcher:
         made = scene.take("present")
     assert scene.served("slow.example.test") == ["900 192.0.2.7"]
@@ -63,7 +62,7 @@ def test_the_old_ttl_is_lowered_waited_out_and_the_new_one_raised_at_the_end(sce
     assert last - first >= 2.9, "a resolver that asked right before the TTL was lowered has forgotten the old address"
     assert [line for line in scene.said if "Waiting 3 s" in line]
     assert made.safe_after
-    assert begun + 3 < clock.parse(made.safe_after).timestamp() <= time.time() + 2.1
+    assert 0 < clock.parse(made.safe_after).timestamp() - time.time() <= 2.1
 
 
 def test_a_ttl_that_is_low_already_is_not_waited_for(scene: Scene) -> None:
@@ -75,16 +74,15 @@ def test_a_ttl_that_is_low_already_is_not_waited_for(scene: Scene) -> None:
 
 def test_what_a_run_before_lowered_is_waited_for_only_as_long_as_it_is_kept(scene: Scene) -> None:
     moved(scene, "ahead.example.test", 4)
-    begun = time.time()
     lowered = scene.take("lowered")
     assert scene.served("ahead.example.test") == ["1 192.0.2.1"]
     assert lowered.switch_after
-    assert begun + 3 < clock.parse(lowered.switch_after).timestamp() < time.time() + 6
+    assert 3 < clock.parse(lowered.switch_after).timestamp() - time.time() < 6
     known = lowered.entries()["shop.local"]
     assert not scene.take("lowered", known).updated
     known["ahead.example.test"]["lowered"]["at"] -= 2
     made = scene.take("present", known)
-    assert time.time() >= clock.parse(lowered.switch_after).timestamp() - 2
+    assert time.time() >= known["ahead.example.test"]["lowered"]["at"] + 4
     waited = [float(found[1]) for line in scene.said if (found := re.search(r"Waiting (\d+) s,", line))]
     assert max(waited, default=0) <= 2, "what is left of it, which may be nothing on a busy machine"
     assert scene.served("ahead.example.test") == ["900 192.0.2.7"]

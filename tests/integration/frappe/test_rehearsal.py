@@ -115,8 +115,7 @@ def test_what_a_migration_changes_is_known_before_any_user_notices(ground: Groun
     unit = ground.unit(TWO, deployment_id=ground.journal(TWO).deployment_id)
     unit.advance(["freeze", "backup", "migrate", "verify", "switch", "thaw"], unit.to_do(), undo_on_failure=True)
     frozen = unit.journal.data["freeze_seconds"]
-    # A machine that is busy with something else meanwhile makes them differ.
-    assert frozen / 5 < told["freeze_seconds"] < 5 * frozen + 5
+    assert frozen / 3 < told["freeze_seconds"] < 3 * frozen + 2
     assert ground.roll_back(TWO, rollback_data=True).status == "restored"
     forget_notes(ground)
     found.require()

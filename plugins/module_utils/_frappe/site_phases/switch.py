@@ -142,7 +142,7 @@ def take_waiting(deployment: SiteDeployment, source: Bench, target: Bench) -> li
 
 
 class Confirm(Phase):
-    """Watch the site for a while after writes were let in, then judge it as a whole."""
+    """After writes were let in: what a migration left for then, then watch the site for a while, and judge it."""
 
     name = "confirm"
 

@@ -6,26 +6,32 @@
 
 from __future__ import annotations
 
+import getpass
+import pathlib
+import sys
 import types
 import typing as t
 
 import pytest
 
-from ansible_collections.lockstep.deploy.plugins.module_utils._core.errors import LockstepError
+from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.bench import Bench
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases import switch
 from ansible_collections.lockstep.deploy.plugins.module_utils._frappe.site_phases.switch import Confirm
 
 SITE = "one.local"
+METHOD = "frappe.search.website_search.build_index_for_all_routes"
 
 
-def confirmed(clones: bool = True, reasons: t.Sequence[str] = ("frappe: patches",)) -> dict[str, t.Any]:
+def confirmed(
+    clones: bool = True, reasons: t.Sequence[str] = ("frappe: patches",), new: t.Any = "the new bench"
+) -> dict[str, t.Any]:
     """What is said of a site that its owner keeps in maintenance, so that nothing else is asked."""
     deployment: t.Any = types.SimpleNamespace(
         clones=clones,
         site=types.SimpleNamespace(name=SITE, refuses_readers=lambda: True),
         journal=types.SimpleNamespace(data={"reasons_to_migrate": list(reasons)}),
         options=types.SimpleNamespace(wait_time=0),
-        new="the new bench",
+        new=new,
     )
     return Confirm(deployment).run(t.cast(t.Any, None))
 
@@ -40,8 +46,7 @@ def queued(monkeypatch: pytest.MonkeyPatch) -> list[tuple[t.Any, ...]]:
 
 def test_the_search_index_of_a_migrated_clone_is_built_by_the_new_release(queued: list[tuple[t.Any, ...]]) -> None:
     assert confirmed()["warnings"] == []
-    method = "frappe.search.website_search.build_index_for_all_routes"
-    assert queued == [("the new bench", SITE, method, "long")]
+    assert queued == [("the new bench", SITE, METHOD, "long")]
 
 
 @pytest.mark.parametrize("given", [{"clones": False}, {"reasons": ()}])
@@ -52,11 +57,11 @@ def test_a_migration_in_place_has_queued_that_itself_and_none_leaves_nothing_to_
     assert queued == []
 
 
-def test_a_queue_that_takes_nothing_is_told_with_the_command_to_do_it_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_job: t.Any) -> None:
-        raise LockstepError("the queue does not answer")
-
-    monkeypatch.setattr(switch, "queue_job", refuse)
-    [told] = confirmed()["warnings"]
+def test_a_bench_that_takes_no_job_is_told_with_the_command_to_do_it_by_hand(tmp_path: pathlib.Path) -> None:
+    # Its Python is one, and knows no Frappe.
+    (tmp_path / "env" / "bin").mkdir(parents=True)
+    (tmp_path / "env" / "bin" / "python").symlink_to(sys.executable)
+    (tmp_path / "sites").mkdir()
+    [told] = confirmed(new=Bench(str(tmp_path), getpass.getuser(), "bench"))["warnings"]
     assert told.startswith("the search index of the website is still that of before the migration")
-    assert f"bench --site {SITE} build-search-index: the queue does not answer" in told
+    assert f"bench --site {SITE} build-search-index: {METHOD} can't be put into the queue of {tmp_path}" in told
